@@ -28,4 +28,4 @@ def evaluate(actual: pd.Series, predicted: pd.DataFrame) -> dict[str, float]:
 
 def row_losses(actual: pd.Series, predicted: pd.DataFrame) -> npt.NDArray[np.float64]:
     """The loss of each row, lower is better: the absolute error. The gate compares these."""
-    return np.abs(predicted["prediction"].to_numpy(dtype=float) - actual.to_numpy(dtype=float))
+    return np.asarray((predicted["prediction"] - actual.to_numpy()).abs(), dtype=float)

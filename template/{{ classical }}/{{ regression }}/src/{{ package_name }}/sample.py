@@ -25,7 +25,8 @@ def rows() -> pd.DataFrame:
     """442 raw rows: patient_id, ten measurements in the units of the source, progression."""
     data = load_diabetes(as_frame=True, scaled=False)
     # The source codes the sex as 1 and 2 without saying which is which.
-    measurements = data.data.rename(columns=NAMES).assign(sex=lambda frame: "code_" + frame["sex"].astype(int).astype(str))
+    measurements = data.data.rename(columns=NAMES)
+    measurements["sex"] = "code_" + measurements["sex"].astype(int).astype(str)
     identifiers = [f"P{number:04d}" for number in range(1, len(measurements) + 1)]
     frame: pd.DataFrame = measurements.assign(progression=data.target)
     frame.insert(0, "patient_id", identifiers)
