@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .errors import PipelineError
+
+if TYPE_CHECKING:
+    from .settings import Settings
 
 app = typer.Typer(
     help="From raw rows to a registered model: prepare, train, evaluate, register (or `run` for the four).",
@@ -57,19 +60,19 @@ def sample(source: Source = RAW) -> None:
 @app.command()
 def prepare(source: Source = RAW, data: Data = DATA, config: Config = DEV, pairs: Set = None) -> None:
     """Check raw rows, set bad ones aside, and split the rest for training, validation and test."""
-    from . import settings
+    settings = _settings(config, pairs)
     from .steps.prepare import prepare as step
 
-    step(source, data, settings.load(config, pairs or ()))
+    step(source, data, settings)
 
 
 @app.command()
 def train(data: Data = DATA, model: Model = MODEL, config: Config = DEV, pairs: Set = None) -> None:
     """Fit a model and save it as an MLflow model folder."""
-    from . import settings
+    settings = _settings(config, pairs)
     from .steps.train import train as step
 
-    step(data, model, settings.load(config, pairs or ()))
+    step(data, model, settings)
 
 
 @app.command()
@@ -82,19 +85,19 @@ def evaluate(
     pairs: Set = None,
 ) -> None:
     """Measure a model on the test set and decide at the gate. Exit code 1 when it is refused."""
-    from . import settings
+    settings = _settings(config, pairs)
     from .steps.evaluate import evaluate as step
 
-    step(data, model, report, champion, settings.load(config, pairs or ()))
+    step(data, model, report, champion, settings)
 
 
 @app.command()
 def register(model: Model = MODEL, report: Report = REPORT, config: Config = DEV, pairs: Set = None) -> None:
     """Add a model that passed the gate to the registry."""
-    from . import settings
+    settings = _settings(config, pairs)
     from .steps.register import register as step
 
-    step(model, report, settings.load(config, pairs or ()))
+    step(model, report, settings)
 
 
 @app.command()
@@ -107,10 +110,10 @@ def run(
     pairs: Set = None,
 ) -> None:
     """Prepare, train, evaluate and register, in this order. Starts from the sample rows when there are none."""
-    from . import settings
+    settings = _settings(config, pairs)
     from .steps.run import run as step
 
-    step(source, data, model, report, settings.load(config, pairs or ()), start_from_sample=source == RAW)
+    step(source, data, model, report, settings, start_from_sample=source == RAW)
 
 
 @app.command()
@@ -122,10 +125,10 @@ def score(
     pairs: Set = None,
 ) -> None:
     """Predict for new rows, chunk by chunk."""
-    from . import settings
+    settings = _settings(config, pairs)
     from .steps.score import score as step
 
-    step(source, model, predictions, settings.load(config, pairs or ()))
+    step(source, model, predictions, settings)
 
 
 @app.command()
@@ -138,10 +141,17 @@ def monitor(
     pairs: Set = None,
 ) -> None:
     """Compare current rows and predictions with the training rows, and say whether to retrain."""
-    from . import settings
+    settings = _settings(config, pairs)
     from .steps.monitor import monitor as step
 
-    step(data, source, predictions, report, settings.load(config, pairs or ()))
+    step(data, source, predictions, report, settings)
+
+
+def _settings(config: Path, pairs: list[str] | None) -> Settings:
+    """Read before a step is imported, so that a slip in the configuration shows at once."""
+    from .settings import load
+
+    return load(config, pairs or ())
 
 
 def main() -> None:

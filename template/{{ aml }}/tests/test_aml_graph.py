@@ -9,8 +9,12 @@ import aml_graph
 import aml_runner
 import pytest
 
-# Of the libraries that azure-ai-ml is made of.
-pytestmark = [pytest.mark.filterwarnings("ignore:::marshmallow"), pytest.mark.filterwarnings("ignore:::azure")]
+pytestmark = [
+    pytest.mark.platform,
+    # Of the libraries that azure-ai-ml is made of.
+    pytest.mark.filterwarnings("ignore:::marshmallow"),
+    pytest.mark.filterwarnings("ignore:::azure"),
+]
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "aml").glob("*/*.yml"))

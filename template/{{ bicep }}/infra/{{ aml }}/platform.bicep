@@ -23,7 +23,6 @@ var roles = {
   acrPull: '7f951dda-4ed3-4680-a7ca-43fe172d538d'
   azureMLComputeOperator: 'e503ece1-11d0-4e8e-8e2c-7a6c3bf38815'
   azureMLDataScientist: 'f6c7c914-8db3-469d-8ca1-694a8f32e121'
-  reader: 'acdd72a7-3385-48ef-bd42-f606fba81ae7'
   storageBlobDataContributor: 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
   storageFileDataPrivilegedContributor: '69566ab7-960f-475b-8e7c-b3118f30c6bd'
 }
@@ -219,11 +218,6 @@ module workspaceRoles 'modules/workspace-roles.bicep' = {
   params: {
     workspaceName: workspace.name
     assignments: [
-      {
-        principalId: computeIdentity.properties.principalId
-        principalType: 'ServicePrincipal'
-        role: roles.reader
-      }
       {
         principalId: mlIdentityId
         principalType: 'ServicePrincipal'
