@@ -33,7 +33,7 @@ PREDICTIONS = Path("outputs/predictions")
 MONITORING = Path("outputs/monitoring")
 
 Config = Annotated[Path, typer.Option("--config", help="Settings of an environment, over the base.yml beside it.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="A setting, such as train.seed=1. Repeatable.")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Such as train.seed=1. Repeatable.")]
 Source = Annotated[Path, typer.Option("--source", help="A .csv or .parquet file, or a folder of them.")]
 Data = Annotated[Path, typer.Option("--data", help="Folder of the prepared rows.")]
 Model = Annotated[Path, typer.Option("--model", help="Folder of the model, in MLflow's format.")]
@@ -51,7 +51,7 @@ DEV = Path("config/dev.yml")
 
 @app.command()
 def sample(source: Source = RAW) -> None:
-    """Write the sample rows, so that there is something to start with."""
+    """Write sample rows to start with."""
     from .steps.sample import sample as step
 
     step(source)
@@ -59,7 +59,7 @@ def sample(source: Source = RAW) -> None:
 
 @app.command()
 def prepare(source: Source = RAW, data: Data = DATA, config: Config = DEV, pairs: Set = None) -> None:
-    """Check raw rows, set bad ones aside, and split the rest for training, validation and test."""
+    """Check raw rows, set bad ones aside, split the rest."""
     settings = _settings(config, pairs)
     from .steps.prepare import prepare as step
 
@@ -84,7 +84,10 @@ def evaluate(
     config: Config = DEV,
     pairs: Set = None,
 ) -> None:
-    """Measure a model on the test set and decide at the gate. Exit code 1 when it is refused."""
+    """Measure a model and ask the gate.
+
+    Exit code 1 when the gate refuses; the report says why.
+    """
     settings = _settings(config, pairs)
     from .steps.evaluate import evaluate as step
 
@@ -93,7 +96,7 @@ def evaluate(
 
 @app.command()
 def register(model: Model = MODEL, report: Report = REPORT, config: Config = DEV, pairs: Set = None) -> None:
-    """Add a model that passed the gate to the registry."""
+    """Add a model that passed to the registry."""
     settings = _settings(config, pairs)
     from .steps.register import register as step
 
@@ -109,7 +112,10 @@ def run(
     config: Config = DEV,
     pairs: Set = None,
 ) -> None:
-    """Prepare, train, evaluate and register, in this order. Starts from the sample rows when there are none."""
+    """Prepare, train, evaluate and register.
+
+    Starts from the sample rows when data/raw is empty.
+    """
     settings = _settings(config, pairs)
     from .steps.run import run as step
 
@@ -135,16 +141,17 @@ def score(
 def monitor(
     data: Data = DATA,
     source: Source = RAW,
+    model: ScoringModel = None,
     predictions: Predictions = PREDICTIONS,
     report: Report = MONITORING,
     config: Config = DEV,
     pairs: Set = None,
 ) -> None:
-    """Compare current rows and predictions with the training rows, and say whether to retrain."""
+    """Compare new rows with those of the training."""
     settings = _settings(config, pairs)
     from .steps.monitor import monitor as step
 
-    step(data, source, predictions, report, settings)
+    step(data, source, model, predictions, report, settings)
 
 
 def _settings(config: Path, pairs: list[str] | None) -> Settings:

@@ -82,6 +82,18 @@ def prepared(data: Path, part: str) -> pd.DataFrame:
     return read(path)
 
 
+def predictions(folder: Path) -> pd.DataFrame:
+    """What `pipeline score` wrote.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    path = folder / "predictions.parquet"
+    if not path.is_file():
+        raise InputError(f"no predictions in {path}: run `pipeline score` first, or give --predictions its folder")
+    return read(path)
+
+
 def _csv(path: Path, size: int) -> Iterator[pd.DataFrame]:
     with pd.read_csv(path, chunksize=size, encoding="utf-8", low_memory=False) as reader:
         yield from reader

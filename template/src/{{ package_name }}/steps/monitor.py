@@ -11,21 +11,24 @@ from typing import Any
 
 import pandas as pd
 
-from .. import charts, drift, rows, schema
+from .. import charts, drift, models, rows, schema
 from ..card import PICTURES
 from ..folders import write_json, writing
 from ..progress import say, stage
+from ..serving import chosen
 from ..settings import Monitor, Settings
 
 PREDICTION = "prediction"
 
 
-def monitor(data: Path, source: Path, predictions: Path, report: Path, settings: Settings) -> None:
+def monitor(data: Path, source: Path, model: Path | None, predictions: Path, report: Path, settings: Settings) -> None:
     """Write drift.json, retrain.json and a chart.
 
     Args:
-        data: folder of the prepared rows; the training rows are the reference.
+        data: folder of the prepared rows: the training rows are the reference for the columns, and what the model
+            predicts for the rows that it has not seen is the reference for its predictions.
         source: current rows.
+        model: the model that scored them; None for the registry's champion.
         predictions: folder that `score` wrote for them.
         report: output folder.
 
@@ -34,11 +37,10 @@ def monitor(data: Path, source: Path, predictions: Path, report: Path, settings:
     """
     limits = settings.monitor
     with stage("monitor"), writing(report) as out:
-        reference = rows.prepared(data, "train")
         checked = rows.check(rows.read(source), schema.INPUTS)
-        scored = rows.read(predictions / "predictions.parquet")
+        scored = rows.predictions(predictions)
         found = drift.compare(
-            _columns(reference, reference[schema.TARGET]),
+            _columns(rows.prepared(data, "train"), _reference(data, model)),
             _columns(checked.good, scored[PREDICTION]),
             limits.psi_at_most,
             limits.significance,
@@ -66,8 +68,15 @@ def _too_many(drifted: list[str], inputs: list[drift.Drift], limits: Monitor) ->
     return len(drifted) > limits.drifted_share_at_most * len(inputs)
 
 
+def _reference(data: Path, model: Path | None) -> pd.Series:
+    """Not the target: a model's predictions are spread less than what they predict."""
+    unseen = pd.concat([rows.prepared(data, "validation"), rows.prepared(data, "test")], ignore_index=True)
+    with chosen(model) as (folder, _):
+        return models.predict(folder, schema.inputs(unseen))[PREDICTION]
+
+
 def _columns(frame: pd.DataFrame, predicted: pd.Series) -> pd.DataFrame:
-    """The model's inputs and its predictions side by side; for the training rows the target stands for them."""
+    """The model's inputs and predictions side by side. They need not be equally many: what is missing is ignored."""
     names = [name for name in schema.INPUTS.columns if name not in (schema.ID, schema.GROUP)]
     return pd.concat([frame[names].reset_index(drop=True), predicted.rename(PREDICTION).reset_index(drop=True)], axis=1)
 

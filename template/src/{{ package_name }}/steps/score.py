@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -13,11 +10,11 @@ import pandas as pd
 import pyarrow as arrow
 import pyarrow.parquet as parquet
 
-from .. import NAME, flavor, models, rows, schema
+from .. import flavor, models, rows, schema
 from ..errors import InputError
 from ..folders import writing
 from ..progress import counter, say
-from ..registry import connect
+from ..serving import chosen
 from ..settings import Settings
 
 
@@ -32,7 +29,7 @@ def score(source: Path, model: Path | None, predictions: Path, settings: Setting
     Raises:
         InputError: no row fits, or there is no model.
     """
-    with _model(model) as (folder, version), writing(predictions) as out:
+    with chosen(model) as (folder, version), writing(predictions) as out:
         fitted = models.load(folder)
         good, bad = _Table(out / "predictions.parquet"), _Table(out / "rejected.parquet")
         with good, bad, counter("score") as count:
@@ -52,20 +49,6 @@ def predict(fitted: flavor.Model, inputs: pd.DataFrame, version: str) -> pd.Data
     predicted = flavor.predict(fitted, inputs)
     predicted.insert(0, schema.ID, inputs[schema.ID].to_numpy())
     return predicted.assign(model_version=version, scored_at=datetime.now(UTC))
-
-
-@contextmanager
-def _model(folder: Path | None) -> Iterator[tuple[Path, str]]:
-    """The model's folder and what to call it: the registry's version, or the digest of a folder."""
-    if folder is not None:
-        yield folder, models.digest(folder)[:12]
-        return
-    registry = connect(NAME)
-    champion = registry.champion()
-    if champion is None:
-        raise InputError("the registry has no champion yet: run `pipeline run` first, or give --model a folder")
-    with tempfile.TemporaryDirectory() as scratch:
-        yield registry.download(champion, Path(scratch)), champion.version
 
 
 class _Table:

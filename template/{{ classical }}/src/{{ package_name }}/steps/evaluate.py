@@ -5,6 +5,7 @@ The report is written whether the model passes or not; the exit code tells the t
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from ..errors import GateError
 from ..folders import write_json, writing
 from ..progress import say, stage
 from ..registry import connect
-from ..settings import Gate, Settings
+from ..settings import Gate, Latency, Settings
 
 ROUNDS = 3
 
@@ -47,7 +48,7 @@ def evaluate(data: Path, model: Path, report: Path, champion: Path | None, setti
         predicted = flavor.predict(fitted, inputs)
         values = metrics.evaluate(actual, predicted)
         table = slice_table(schema.slices(test), actual, predicted)
-        latency = latency_ms(fitted, inputs, settings.gate.latency.rows)
+        latency = latency_ms(fitted, inputs, settings.gate.latency)
         comparison, compared = _compare(champion, test, metrics.row_losses(actual, predicted), settings.gate)
         reasons = gate.decide(settings.gate, values, table, latency, comparison)
         decision = {
@@ -87,13 +88,19 @@ def slice_table(labels: pd.DataFrame, actual: pd.Series, predicted: pd.DataFrame
     return pd.DataFrame(parts)
 
 
-def latency_ms(fitted: flavor.Model, inputs: pd.DataFrame, count: int) -> float:
-    """95th percentile of the milliseconds that one row takes, over `count` single-row predictions.
+def latency_ms(fitted: flavor.Model, inputs: pd.DataFrame, settings: Latency) -> float:
+    """95th percentile of the milliseconds that one row takes, over `settings.rows` single-row predictions.
 
-    The best of three rounds counts: what else the machine is doing can only add to the time.
+    Tried again, three times at most, while it is above what is allowed: what else the machine is doing can only
+    add to the time.
     """
     flavor.predict(fitted, inputs.head(1))  # the first call pays for what is loaded late
-    return min(float(np.percentile(_times(fitted, inputs, count), 95)) for _ in range(ROUNDS)) * 1000
+    best = math.inf
+    for _ in range(ROUNDS):
+        best = min(best, float(np.percentile(_times(fitted, inputs, settings.rows), 95)) * 1000)
+        if best <= settings.at_most_ms:
+            break
+    return best
 
 
 def _times(fitted: flavor.Model, inputs: pd.DataFrame, count: int) -> list[float]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.base import BaseEstimator
 from sklearn.inspection import permutation_importance
-from sklearn.metrics import ConfusionMatrixDisplay, auc, roc_curve
+from sklearn.metrics import auc, confusion_matrix, roc_curve
 
 from . import charts, metrics
 
@@ -46,10 +47,17 @@ def roc(actual: pd.Series, predicted: pd.DataFrame) -> Figure:
 
 def confusion(actual: pd.Series, predicted: pd.DataFrame) -> Figure:
     """How often each class is taken for each other one."""
+    labels = metrics.classes(predicted)
+    counts = confusion_matrix(actual, predicted["prediction"], labels=labels)
     figure = Figure(figsize=(4.5, 4), layout="constrained")
-    ConfusionMatrixDisplay.from_predictions(
-        actual, predicted["prediction"], ax=figure.subplots(), colorbar=False, cmap="Blues"
-    )
+    axes = figure.subplots()
+    axes.imshow(counts, cmap="Blues")
+    for row, column in np.ndindex(*counts.shape):
+        color = "white" if counts[row, column] > counts.max() / 2 else "black"
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=color)
+    axes.set(xlabel="predicted", ylabel="actual")
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set_yticks(range(len(labels)), labels)
     return figure
 
 
