@@ -1,0 +1,127 @@
+"""Every check of the template. `nox` runs what CI runs; `nox -s benchmark` prints figures and judges nothing.
+
+All Python tools come from the dependency groups of pyproject.toml. Two tools of `validate` cannot share that environment and
+get a place of their own under .nox: checkov, which pins another parser of Bicep than ours, and Node packages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+CHECKOV = "checkov==3.3.30"
+WORKERS = ("-n", "2")
+MEMORY = "/dev/shm"  # noqa: S108  (a folder of pytest's own is made in it)
+YAMLLINT = """{extends: default, rules: {
+  comments: {min-spaces-from-content: 1}, comments-indentation: disable, document-start: disable, line-length: disable,
+  truthy: {check-keys: false}}}"""
+
+nox.needs_version = ">=2026.10"
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "render", "validate", "lifecycle", "examples"]
+
+
+def install(session: nox.Session, group: str) -> None:
+    """Install a dependency group, and take away variables that would mislead the tools."""
+    session.install("--compile-bytecode", "--group", group)
+    # nox names its own environment in the last two, and a `uv sync` in a test project would turn it into that project's.
+    for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "UV_PROJECT_ENVIRONMENT", "VIRTUAL_ENV"):
+        session.env[name] = None
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and types of the template's own Python and YAML."""
+    install(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run(
+        "yamllint",
+        "--strict",
+        "--config-data",
+        YAMLLINT,
+        "copier.yml",
+        "extensions",
+        ".github",
+        ".pre-commit-config.yaml",
+    )
+
+
+@nox.session
+def render(session: nox.Session) -> None:
+    """One owner a path, every variant sound, every answer refused or kept as data."""
+    install(session, "render")
+    # Some hundred small renders: memory is twice as fast as a disk.
+    if os.access(MEMORY, os.W_OK):
+        session.env["PYTEST_DEBUG_TEMPROOT"] = MEMORY
+    tests = ("tests/test_ownership.py", "tests/test_render.py", "tests/test_answers.py")
+    session.run("pytest", *WORKERS, *(session.posargs or tests))
+
+
+@nox.session
+def validate(session: nox.Session) -> None:
+    """Real tools over each different rendered file."""
+    install(session, "validate")
+    session.env["CHECKOV"] = str(checkov(session))
+    session.env["AZMCP"] = str(azure_types(session))
+    session.run("pytest", *WORKERS, *(session.posargs or ("tests/validators",)))
+
+
+@nox.session
+def lifecycle(session: nox.Session) -> None:
+    """The first day of a fresh project, for every project type and task."""
+    install(session, "render")
+    session.run("pytest", *(session.posargs or ("tests/test_lifecycle.py",)))
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """The rendered examples are up to date. `nox -s examples -- --write` renders them again."""
+    install(session, "render")
+    session.run("python", "examples/build.py", *(session.posargs or ("--check",)))
+
+
+@nox.session
+def benchmark(session: nox.Session) -> None:
+    """Print how long renders, a fresh project and its pipeline take."""
+    install(session, "render")
+    session.run("python", "tests/benchmark.py", *session.posargs)
+
+
+def tool_folder(session: nox.Session, content: str) -> Path:
+    """A folder that is kept as long as what decides its content is the same, and is complete when `done` lies in it."""
+    folder = session.cache_dir / "tools" / hashlib.sha256(content.encode()).hexdigest()[:16]
+    if not (folder / "done").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    return folder.resolve()
+
+
+def checkov(session: nox.Session) -> Path:
+    """Install checkov into an environment of its own and return the executable."""
+    folder = tool_folder(session, CHECKOV)
+    if not (folder / "done").exists():
+        session.run("uv", "venv", "--quiet", str(folder / "venv"))
+        session.run("uv", "pip", "install", "--quiet", "--python", str(folder / "venv"), CHECKOV)
+        (folder / "done").touch()
+    return next((folder / "venv").glob("*/checkov*"))
+
+
+def azure_types(session: nox.Session) -> Path:
+    """Install the Node packages without running their scripts, and return the executable that knows Azure's resource types."""
+    manifest = ROOT / "tests/validators/package.json"
+    folder = tool_folder(session, manifest.read_text("utf-8"))
+    if not (folder / "done").exists():
+        shutil.copy(manifest, folder)
+        # npm comes from a wheel of the same group, so that Python is all a machine needs.
+        session.run("npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder))
+        (folder / "done").touch()
+    found = sorted(path for path in folder.glob("node_modules/@azure/mcp-*/dist/azmcp*") if path.suffix in {"", ".exe"})
+    return found[0] if found else next((folder / "node_modules/.bin").glob("azmcp-*"))

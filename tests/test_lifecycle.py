@@ -1,0 +1,205 @@
+"""A fresh project of every type and task lives its first day: commit, own checks, train, score, monitor, train again.
+
+Nothing is faked: the project gets its own environment from its own lock, and MLflow, SQLite and git are the real ones. One lock
+serves all projects whose dependencies are equal, since asking the registry is the slow part; uv links files from its cache.
+The tests of one project share it and run in the order of this file, so they are not for several workers at once; a project's
+own checks use every processor anyway.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import tomllib
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import IDENTITY, Answers, render, variants
+from jinja2.sandbox import SandboxedEnvironment
+
+# What a developer's or a CI machine's environment may hold and a fresh project must not see.
+FOREIGN = re.compile(r"VIRTUAL_ENV|CONDA_|PYTHON|MLFLOW_|AZURE_|NOX|PYTEST_|COV_|GITHUB_|UV_PROJECT|UV_COMPILE|MPL")
+
+
+def first_of_each_type() -> dict[str, Answers]:
+    """The first variant of each project type and task: platform, CI and infrastructure do not change the first day."""
+    chosen: dict[str, Answers] = {}
+    for name, answers in variants().items():
+        chosen.setdefault(
+            "-".join(answers.get(axis, "") for axis in ("project_type", "task")), answers | {"variant": name}
+        )
+    return {str(answers.pop("variant")): answers for answers in chosen.values()}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A committed project with its environment ready."""
+
+    folder: Path
+    environment: Mapping[str, str]
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command as its developer would."""
+        return subprocess.run(
+            command, cwd=self.folder, env=dict(self.environment), capture_output=True, text=True, timeout=900
+        )
+
+    def succeed(self, *command: str) -> str:
+        """Run a command that must exit with 0, and return all it printed."""
+        done = self.run(*command)
+        assert done.returncode == 0, f"{' '.join(command)} exited with {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
+    def read(self, path: str) -> dict[str, object]:
+        """A JSON report of the project."""
+        loaded = json.loads((self.folder / path).read_text("utf-8"))
+        assert isinstance(loaded, dict)
+        return loaded
+
+
+def fresh_environment(home: Path) -> dict[str, str]:
+    """The machine's environment without what would leak into a project, and with git able to commit."""
+    kept = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
+    who = {
+        f"GIT_{role}_{part}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for part, value in (("NAME", "test"), ("EMAIL", "t@example.com"))
+    }
+    return kept | who | {"GIT_CONFIG_GLOBAL": os.devnull, "PRE_COMMIT_HOME": str(home / "pre-commit")}
+
+
+def start(project: Project, locks: Path) -> None:
+    """Lock and install, with the lock of an earlier project when it fits, and commit for the first time with hooks on."""
+    if (locks / "uv.lock").exists():
+        shutil.copy(locks / "uv.lock", project.folder)
+    project.succeed("uv", "lock")
+    shutil.copy(project.folder / "uv.lock", locks)
+    # Compiled once here: with the setting in the environment, each `uv run` would compile everything again.
+    project.succeed("uv", "sync", "--locked", "--compile-bytecode")
+    project.succeed("git", "init", "--quiet", "--initial-branch", "main")
+    project.succeed("uv", "run", "pre-commit", "install")
+    project.succeed("git", "add", "--all")
+
+
+@pytest.fixture(scope="module", params=first_of_each_type())
+def project(
+    request: pytest.FixtureRequest, template: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Project:
+    """A fresh project, staged for its first commit."""
+    home = tmp_path_factory.mktemp("home")
+    folder = render(template, home / "taxi-fares", IDENTITY | first_of_each_type()[request.param])
+    fresh = Project(folder, fresh_environment(shared))
+    start(fresh, shared)
+    return fresh
+
+
+def aliases(project: Project) -> dict[str, int]:
+    """Which version each alias names, for the one model in the project's registry, as MLflow stored it."""
+    with closing(sqlite3.connect(project.folder / "mlflow.db")) as database:
+        rows = database.execute("SELECT name, alias, version FROM registered_model_aliases").fetchall()
+    assert len({name for name, _, _ in rows}) == 1, rows
+    return {alias: version for _, alias, version in rows}
+
+
+def test_the_first_commit_passes_its_hooks_unchanged(project: Project) -> None:
+    """The project's own hooks accept the render as it is: they mend nothing, so no later update conflicts with a mend."""
+    staged = project.succeed("git", "write-tree")
+    project.succeed("git", "commit", "--message", "Start")
+    assert project.succeed("git", "write-tree") == staged
+    assert project.succeed("git", "status", "--porcelain") == ""
+
+
+def test_its_own_checks_pass(project: Project) -> None:
+    """Lint, strict types and all tests pass, the tests really ran, and the coverage floor held."""
+    project.succeed("uv", "run", "poe", "lint")
+    project.succeed("uv", "run", "poe", "types")
+    printed = project.succeed("uv", "run", "poe", "coverage")
+    passed = re.search(r"(\d+) passed", printed)
+    assert passed and int(passed[1]) > 200, printed[-2000:]
+    assert "Required test coverage" in printed
+
+
+def test_its_platform_files_are_valid(project: Project) -> None:
+    """The task that CI runs over the platform's files passes without an account."""
+    project.succeed("uv", "run", "poe", "platform-validate")
+
+
+def test_the_pipeline_ends_with_a_champion(project: Project) -> None:
+    """One command on the sample trains, evaluates, passes the gate and registers the first champion."""
+    project.succeed("uv", "run", "pipeline", "run")
+    gate = project.read("outputs/report/gate.json")
+    assert gate["passed"] is True and gate["champion"] is None
+    assert aliases(project)["champion"] == 1
+    assert (project.folder / "outputs/report/model_card.md").stat().st_size > 500
+    assert list((project.folder / "outputs/report/plots").glob("*.png"))
+
+
+def test_rows_are_scored(project: Project) -> None:
+    """The champion predicts for the rows in the source folder."""
+    project.succeed("uv", "run", "pipeline", "score")
+    assert any(path.stat().st_size > 500 for path in (project.folder / "outputs/predictions").rglob("*.parquet"))
+
+
+def test_predictions_are_monitored(project: Project) -> None:
+    """Reference, current rows and predictions give a drift report and a decision."""
+    project.succeed("uv", "run", "pipeline", "monitor")
+    assert project.read("outputs/monitoring/drift.json")
+    assert project.read("outputs/monitoring/retrain.json")
+
+
+def test_an_equal_model_passes_against_the_champion(project: Project) -> None:
+    """The second run compares with the champion, passes, and registers no second version of the same model."""
+    project.succeed("uv", "run", "pipeline", "run")
+    gate = project.read("outputs/report/gate.json")
+    assert gate["passed"] is True and gate["champion"]
+    assert aliases(project)["champion"] in {1, 2}
+
+
+def test_a_failed_gate_registers_nothing(project: Project) -> None:
+    """A register step whose report did not pass exits with 1 and changes no alias, with a reason and no traceback."""
+    report = project.folder / "outputs/report/gate.json"
+    before = aliases(project)
+    report.write_text(
+        json.dumps(project.read("outputs/report/gate.json") | {"passed": False, "reasons": ["made up"]}), "utf-8"
+    )
+    done = project.run("uv", "run", "pipeline", "register")
+    assert done.returncode == 1 and "Traceback" not in done.stderr and "error:" in done.stderr
+    assert aliases(project) == before
+
+
+def test_a_usage_error_is_one_line(project: Project) -> None:
+    """An unknown setting exits with 2 and one line that names it."""
+    done = project.run("uv", "run", "pipeline", "train", "--set", "train.nonsense=1")
+    assert done.returncode == 2 and "nonsense" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_day_of_work_leaves_the_tree_clean(project: Project) -> None:
+    """Everything that the steps and tools wrote is ignored by git, and the lock is as it was."""
+    assert project.succeed("git", "status", "--porcelain") == ""
+    project.succeed("uv", "lock", "--check")
+
+
+def test_what_the_project_installs_is_no_project_name(project: Project, macros: SandboxedEnvironment) -> None:
+    """A project named like a direct dependency would depend on itself, and one named like its module would hide it."""
+    declared = tomllib.loads((project.folder / "pyproject.toml").read_text("utf-8"))
+    groups = [line for group in declared["dependency-groups"].values() for line in group if isinstance(line, str)]
+    wanted = [re.split(r"[^\w.-]", line)[0] for line in declared["project"]["dependencies"] + groups]
+    script = (
+        "import importlib.metadata as m, json, re, sys; n = lambda s: re.sub('[-_.]+', '_', s).lower()\n"
+        "wanted = {n(w) for w in sys.argv[1:]}\n"
+        "print(json.dumps(sorted(wanted | {k for k, v in m.packages_distributions().items() if wanted & {n(d) for d in v}})))"
+    )
+    names = json.loads(project.run("uv", "run", "python", "-c", script, *wanted).stdout)
+    assert len(names) > 20
+    check = macros.from_string(
+        "{% from 'extensions/names.jinja' import package_name_error %}{{ package_name_error(name) }}"
+    )
+    free = [name for name in names if not check.render(name=name).strip()]
+    assert not free, f"add to extensions/reserved.jinja: {free}"
