@@ -1,0 +1,196 @@
+// What any platform needs, in one resource group: logs, keyless storage, a vault and a registry. The platform itself
+// (workspace, compute, role assignments) is the module `platform.bicep`, and the outputs are that module's too.
+//
+// Stay inside the part of Bicep that offline scanners read: no `string?`, no typed arrays, no `func`, no .bicepparam.
+// A file that a scanner cannot parse counts as clean.
+targetScope = 'resourceGroup'
+
+@description('Short name of the project in resource names: lower-case letters and digits, a letter first.')
+@minLength(2)
+@maxLength(10)
+param workload string
+
+@description('Which of the three environments this resource group holds.')
+@allowed([
+  'dev'
+  'staging'
+  'prod'
+])
+param environment string
+
+@description('Owning team, written on every resource as a tag.')
+param team string
+
+@description('Azure region of all resources.')
+param location string = resourceGroup().location
+
+@description('Disabled needs private endpoints, which are not made here: jobs could then not reach their data.')
+@allowed([
+  'Enabled'
+  'Disabled'
+])
+param publicNetworkAccess string = 'Enabled'
+
+@description('How many copies of the data Azure keeps. ZRS and GZRS are not offered in every region.')
+@allowed([
+  'Standard_LRS'
+  'Standard_ZRS'
+  'Standard_GRS'
+  'Standard_GZRS'
+])
+param storageRedundancy string = 'Standard_ZRS'
+
+@description('Days during which deleted blobs and containers can be restored.')
+@minValue(1)
+@maxValue(365)
+param dataRecoveryDays int = 30
+
+@description('Days during which a deleted vault can be recovered. Azure fixes it when the vault is created.')
+@minValue(7)
+@maxValue(90)
+param vaultRecoveryDays int = 90
+
+@description('Days that logs are kept.')
+@minValue(30)
+@maxValue(730)
+param logRetentionDays int = 90
+
+@description('Tier of the container registry. Private endpoints will need Premium.')
+@allowed([
+  'Basic'
+  'Standard'
+  'Premium'
+])
+param registrySku string = 'Standard'
+
+@description('True puts a delete lock on storage, vault and registry.')
+param deleteLocks bool = true
+
+@description('Virtual machine size of the training cluster.')
+param computeVmSize string = 'Standard_D4ds_v4'
+
+@description('Most nodes that the training cluster may grow to. It always shrinks to none.')
+@minValue(1)
+@maxValue(100)
+param computeMaxNodes int = 2
+
+@description('Object id of the Entra group of the people who work here. Empty: no role for people.')
+param peopleGroupId string = ''
+
+@description('Object id of the identity with which CI submits jobs and registers models. Empty: no role for CI.')
+param mlIdentityId string = ''
+
+@description('Monthly budget of the resource group, in the currency of the subscription.')
+@minValue(1)
+param budgetAmount int = 500
+
+@description('First day of the month in which the budget begins, as YYYY-MM-01. Empty: no budget.')
+param budgetStartDate string = ''
+
+@description('Addresses that hear of a budget being used up. Empty: no budget.')
+param budgetEmails array = []
+
+var codes = {
+  dev: 'dev'
+  staging: 'stg'
+  prod: 'prod'
+}
+var code = codes[environment]
+
+// Storage, vault and registry names are shared with every other customer of Azure, so they end in a hash of something
+// that only this project has: the id of its resource group.
+var hash = take(uniqueString(resourceGroup().id, workload, code), 5)
+var baseName = '${workload}-${code}'
+var names = {
+  storageAccount: 'st${workload}${code}${hash}'
+  keyVault: 'kv-${workload}-${code}-${hash}'
+  containerRegistry: 'cr${workload}${code}${hash}'
+  logAnalytics: 'log-${workload}-${code}'
+  applicationInsights: 'appi-${workload}-${code}'
+  budget: 'budget-${workload}-${code}'
+}
+var tags = {
+  workload: workload
+  environment: environment
+  team: team
+  managedBy: 'bicep'
+}
+
+module monitoring 'modules/monitoring.bicep' = {
+  name: 'monitoring'
+  params: {
+    logAnalyticsName: names.logAnalytics
+    applicationInsightsName: names.applicationInsights
+    location: location
+    tags: tags
+    retentionDays: logRetentionDays
+  }
+}
+
+module storage 'modules/storage.bicep' = {
+  name: 'storage'
+  params: {
+    name: names.storageAccount
+    location: location
+    tags: tags
+    redundancy: storageRedundancy
+    publicNetworkAccess: publicNetworkAccess
+    deleteLock: deleteLocks
+  }
+}
+
+module vault 'modules/vault.bicep' = {
+  name: 'vault'
+  params: {
+    name: names.keyVault
+    location: location
+    tags: tags
+    recoveryDays: vaultRecoveryDays
+    publicNetworkAccess: publicNetworkAccess
+    logAnalyticsId: monitoring.outputs.logAnalyticsId
+    deleteLock: deleteLocks
+  }
+}
+
+module registry 'modules/registry.bicep' = {
+  name: 'registry'
+  params: {
+    name: names.containerRegistry
+    location: location
+    tags: tags
+    sku: registrySku
+    publicNetworkAccess: publicNetworkAccess
+    deleteLock: deleteLocks
+  }
+}
+
+module budget 'modules/budget.bicep' = if (!empty(budgetStartDate) && !empty(budgetEmails)) {
+  name: 'budget'
+  params: {
+    name: names.budget
+    amount: budgetAmount
+    startDate: budgetStartDate
+    emails: budgetEmails
+  }
+}
+
+// The name of this deployment is read by `poe infra-outputs`.
+module platform 'platform.bicep' = {
+  name: 'platform'
+  params: {
+    baseName: baseName
+    location: location
+    tags: tags
+    publicNetworkAccess: publicNetworkAccess
+    storageAccountName: storage.outputs.name
+    keyVaultName: vault.outputs.name
+    containerRegistryName: registry.outputs.name
+    applicationInsightsName: monitoring.outputs.applicationInsightsName
+    logAnalyticsId: monitoring.outputs.logAnalyticsId
+    dataRecoveryDays: dataRecoveryDays
+    computeVmSize: computeVmSize
+    computeMaxNodes: computeMaxNodes
+    peopleGroupId: peopleGroupId
+    mlIdentityId: mlIdentityId
+  }
+}

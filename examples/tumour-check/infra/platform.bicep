@@ -1,0 +1,247 @@
+// Azure Machine Learning: workspace, training cluster, one identity for jobs, and every role assignment.
+// The outputs are the contract that the project's Azure ML files read; their names do not change.
+//
+// The job identity is attached to the cluster and, beside the workspace's own identity, to the workspace: serverless
+// compute takes no system-assigned identity, and a job that writes a model to keyless storage needs one of its own.
+param baseName string
+param location string
+param tags object
+param publicNetworkAccess string
+param storageAccountName string
+param keyVaultName string
+param containerRegistryName string
+param applicationInsightsName string
+param logAnalyticsId string
+param dataRecoveryDays int
+param computeVmSize string
+param computeMaxNodes int
+param peopleGroupId string
+param mlIdentityId string
+
+// By id, since Microsoft renames roles. The keys are their display names, and a test holds them against each other.
+var roles = {
+  acrPull: '7f951dda-4ed3-4680-a7ca-43fe172d538d'
+  azureMLComputeOperator: 'e503ece1-11d0-4e8e-8e2c-7a6c3bf38815'
+  azureMLDataScientist: 'f6c7c914-8db3-469d-8ca1-694a8f32e121'
+  storageBlobDataContributor: 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
+  storageFileDataPrivilegedContributor: '69566ab7-960f-475b-8e7c-b3118f30c6bd'
+}
+
+resource storageAccount 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
+  name: storageAccountName
+}
+
+resource keyVault 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
+  name: keyVaultName
+}
+
+resource containerRegistry 'Microsoft.ContainerRegistry/registries@2025-04-01' existing = {
+  name: containerRegistryName
+}
+
+resource applicationInsights 'Microsoft.Insights/components@2020-02-02' existing = {
+  name: applicationInsightsName
+}
+
+resource blobService 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01' = {
+  parent: storageAccount
+  name: 'default'
+  properties: {
+    deleteRetentionPolicy: {
+      enabled: true
+      days: dataRecoveryDays
+    }
+    containerDeleteRetentionPolicy: {
+      enabled: true
+      days: dataRecoveryDays
+    }
+    // Azure ML studio reads blobs from the browser. Azure ML writes this rule itself when it makes the workspace;
+    // without it here, the next deployment would take it away.
+    cors: {
+      corsRules: [
+        {
+          allowedOrigins: [
+            'https://ml.azure.com'
+            'https://*.ml.azure.com'
+            'https://ai.azure.com'
+            'https://*.ai.azure.com'
+            'https://mlworkspace.azure.ai'
+          ]
+          allowedMethods: [
+            'GET'
+            'HEAD'
+            'POST'
+            'PUT'
+            'DELETE'
+            'OPTIONS'
+            'PATCH'
+          ]
+          allowedHeaders: [
+            '*'
+          ]
+          exposedHeaders: [
+            '*'
+          ]
+          maxAgeInSeconds: 1800
+        }
+      ]
+    }
+  }
+}
+
+resource computeIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
+  name: 'id-${baseName}-compute'
+  location: location
+  tags: tags
+}
+
+module storageRoles 'modules/storage-roles.bicep' = {
+  name: 'storage-roles'
+  params: {
+    storageAccountName: storageAccount.name
+    assignments: [
+      {
+        principalId: computeIdentity.properties.principalId
+        principalType: 'ServicePrincipal'
+        role: roles.storageBlobDataContributor
+      }
+      {
+        principalId: mlIdentityId
+        principalType: 'ServicePrincipal'
+        role: roles.storageBlobDataContributor
+      }
+      {
+        principalId: peopleGroupId
+        principalType: 'Group'
+        role: roles.storageBlobDataContributor
+      }
+      {
+        principalId: peopleGroupId
+        principalType: 'Group'
+        role: roles.storageFileDataPrivilegedContributor
+      }
+    ]
+  }
+}
+
+module registryRoles 'modules/registry-roles.bicep' = {
+  name: 'registry-roles'
+  params: {
+    containerRegistryName: containerRegistry.name
+    assignments: [
+      {
+        principalId: computeIdentity.properties.principalId
+        principalType: 'ServicePrincipal'
+        role: roles.acrPull
+      }
+    ]
+  }
+}
+
+resource workspace 'Microsoft.MachineLearningServices/workspaces@2025-06-01' = {
+  name: 'mlw-${baseName}'
+  location: location
+  tags: tags
+  kind: 'Default'
+  sku: {
+    name: 'Basic'
+    tier: 'Basic'
+  }
+  identity: {
+    type: 'SystemAssigned,UserAssigned'
+    userAssignedIdentities: {
+      '${computeIdentity.id}': {}
+    }
+  }
+  properties: {
+    friendlyName: 'mlw-${baseName}'
+    storageAccount: storageAccount.id
+    keyVault: keyVault.id
+    containerRegistry: containerRegistry.id
+    applicationInsights: applicationInsights.id
+    systemDatastoresAuthMode: 'Identity'
+    publicNetworkAccess: publicNetworkAccess
+    v1LegacyMode: false
+  }
+}
+
+resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'all'
+  scope: workspace
+  properties: {
+    workspaceId: logAnalyticsId
+    logs: [
+      {
+        categoryGroup: 'allLogs'
+        enabled: true
+      }
+    ]
+  }
+}
+
+// No delete lock on the workspace: it would reach the cluster below it and keep its nodes from being removed.
+resource compute 'Microsoft.MachineLearningServices/workspaces/computes@2025-06-01' = {
+  parent: workspace
+  name: 'cpu-cluster'
+  location: location
+  tags: tags
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: {
+      '${computeIdentity.id}': {}
+    }
+  }
+  properties: {
+    computeType: 'AmlCompute'
+    disableLocalAuth: true
+    properties: {
+      osType: 'Linux'
+      vmSize: computeVmSize
+      vmPriority: 'Dedicated'
+      remoteLoginPortPublicAccess: 'Disabled'
+      scaleSettings: {
+        minNodeCount: 0
+        maxNodeCount: computeMaxNodes
+        nodeIdleTimeBeforeScaleDown: 'PT5M'
+      }
+    }
+  }
+  // A cluster keeps the rights it starts with, so it waits for them.
+  dependsOn: [
+    storageRoles
+    registryRoles
+  ]
+}
+
+module workspaceRoles 'modules/workspace-roles.bicep' = {
+  name: 'workspace-roles'
+  params: {
+    workspaceName: workspace.name
+    assignments: [
+      {
+        principalId: mlIdentityId
+        principalType: 'ServicePrincipal'
+        role: roles.azureMLDataScientist
+      }
+      {
+        principalId: peopleGroupId
+        principalType: 'Group'
+        role: roles.azureMLDataScientist
+      }
+      {
+        principalId: peopleGroupId
+        principalType: 'Group'
+        role: roles.azureMLComputeOperator
+      }
+    ]
+  }
+}
+
+output workspace_name string = workspace.name
+output resource_group_name string = resourceGroup().name
+output storage_account_name string = storageAccount.name
+output key_vault_name string = keyVault.name
+output container_registry_name string = containerRegistry.name
+output application_insights_name string = applicationInsights.name
+output compute_name string = compute.name
+output compute_identity_client_id string = computeIdentity.properties.clientId

@@ -1,0 +1,92 @@
+"""How a scikit-learn model is saved, loaded and asked, in MLflow's format.
+
+Saved as skops, not as a pickle: loading it runs no code but that of the types named in the folder's MLmodel
+file. This package's own functions are trusted by name; a type of another library is refused when saving,
+until it is listed in `TRUSTED`. `python -m <package>.flavor MODEL INPUTS OUTPUTS` predicts from file to file,
+for a model that must run with the code it was trained with.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeAlias
+
+import mlflow
+import pandas as pd
+import skops.io
+from mlflow.exceptions import MlflowException
+from mlflow.models import infer_signature
+from sklearn.base import BaseEstimator
+
+from . import NAME
+from .errors import InputError
+
+Model: TypeAlias = BaseEstimator
+
+# Types of other libraries that your model may hold, by full name, such as "lightgbm.sklearn.LGBMClassifier".
+TRUSTED: tuple[str, ...] = ()
+# What loading a model needs. Versions are those of the environment that trains.
+REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
+
+
+def save(model: Model, folder: Path, example: pd.DataFrame) -> None:
+    """Write the model with its signature, an input example and this package's code.
+
+    Args:
+        model: a fitted estimator.
+        folder: where the model folder's files go; it exists and is empty.
+        example: a few rows of inputs.
+
+    Raises:
+        InputError: the model holds a type that is not trusted.
+    """
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        target = Path(scratch, "model")
+        try:
+            mlflow.sklearn.save_model(
+                model,
+                str(target),
+                signature=infer_signature(example, model.predict(example)),
+                input_example=example,
+                # Named, because finding them out would load the model in another process.
+                pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+                code_paths=[str(Path(__file__).parent)],
+                skops_trusted_types=_trusted(model),
+            )
+        except MlflowException as error:
+            raise InputError(f"the model cannot be saved: {error}; see TRUSTED in flavor.py") from error
+        for entry in target.iterdir():
+            entry.replace(folder / entry.name)
+
+
+def load(folder: Path) -> Model:
+    """Load a model with the code of this process."""
+    return mlflow.sklearn.load_model(str(folder))
+
+
+def predict(model: Model, rows: pd.DataFrame) -> pd.DataFrame:
+    """Predict for n rows of inputs.
+
+    Returns:
+        n rows with the index of `rows`: `prediction`, and for a classifier `probability_<class>` for each class.
+    """
+    predicted = pd.DataFrame({"prediction": model.predict(rows)}, index=rows.index)
+    if not hasattr(model, "predict_proba"):
+        return predicted
+    names = [f"probability_{label}" for label in model.classes_]
+    return predicted.join(pd.DataFrame(model.predict_proba(rows), rows.index, names))
+
+
+def _trusted(model: Model) -> list[str]:
+    buffer = io.BytesIO(skops.io.dumps(model))
+    found = skops.io.get_untrusted_types(file=buffer)
+    return [name for name in found if name.startswith(f"{NAME}.") or name in TRUSTED]
+
+
+if __name__ == "__main__":
+    model_folder, inputs, outputs = sys.argv[1:]
+    predict(load(Path(model_folder)), pd.read_parquet(inputs)).to_parquet(outputs)
