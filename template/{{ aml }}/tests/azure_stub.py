@@ -331,7 +331,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Ask, or sign in."""
         self._serve()
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that the base class gives it
         """Nothing: the requests are kept."""
 
 

@@ -80,11 +80,11 @@ class JobRegistry:
         """None: the job was given no champion, so there is none yet."""
         return None
 
-    def download(self, version: Version, folder: Path) -> Path:  # noqa: ARG002
+    def download(self, version: Version, folder: Path) -> Path:  # noqa: ARG002 - the protocol's names
         """Refused: the job's inputs hold what it may read."""
         raise InputError(f"a job cannot fetch version {version.version}: give the model as an input of the job")
 
-    def register(self, model: Path, digest: str, alias: str, tags: Mapping[str, str]) -> Version:  # noqa: ARG002
+    def register(self, model: Path, digest: str, alias: str, tags: Mapping[str, str]) -> Version:  # noqa: ARG002 - the protocol's names
         """Refused: who submitted the job registers its model."""
         raise InputError(f"a job cannot register {model}: run pipeline register where the job was submitted")
 
