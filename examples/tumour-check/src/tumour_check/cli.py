@@ -6,6 +6,7 @@ The steps are imported inside the commands: `pipeline --help` and a misspelt opt
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,7 +53,8 @@ DEV = Path("config/dev.yml")
 @app.command()
 def sample(source: Source = RAW) -> None:
     """Write sample rows to start with."""
-    from .steps.sample import sample as step
+    with loading():
+        from .steps.sample import sample as step
 
     step(source)
 
@@ -61,7 +63,8 @@ def sample(source: Source = RAW) -> None:
 def prepare(source: Source = RAW, data: Data = DATA, config: Config = DEV, pairs: Set = None) -> None:
     """Check raw rows, set bad ones aside, split the rest."""
     settings = _settings(config, pairs)
-    from .steps.prepare import prepare as step
+    with loading():
+        from .steps.prepare import prepare as step
 
     step(source, data, settings)
 
@@ -70,7 +73,8 @@ def prepare(source: Source = RAW, data: Data = DATA, config: Config = DEV, pairs
 def train(data: Data = DATA, model: Model = MODEL, config: Config = DEV, pairs: Set = None) -> None:
     """Fit a model and save it as an MLflow model folder."""
     settings = _settings(config, pairs)
-    from .steps.train import train as step
+    with loading():
+        from .steps.train import train as step
 
     step(data, model, settings)
 
@@ -89,7 +93,8 @@ def evaluate(
     Exit code 1 when the gate refuses; the report says why.
     """
     settings = _settings(config, pairs)
-    from .steps.evaluate import evaluate as step
+    with loading():
+        from .steps.evaluate import evaluate as step
 
     step(data, model, report, champion, settings)
 
@@ -98,7 +103,8 @@ def evaluate(
 def register(model: Model = MODEL, report: Report = REPORT, config: Config = DEV, pairs: Set = None) -> None:
     """Add a model that passed to the registry."""
     settings = _settings(config, pairs)
-    from .steps.register import register as step
+    with loading():
+        from .steps.register import register as step
 
     step(model, report, settings)
 
@@ -117,7 +123,8 @@ def run(
     Starts from the sample rows when data/raw is empty.
     """
     settings = _settings(config, pairs)
-    from .steps.run import run as step
+    with loading():
+        from .steps.run import run as step
 
     step(source, data, model, report, settings, start_from_sample=source == RAW)
 
@@ -132,7 +139,8 @@ def score(
 ) -> None:
     """Predict for new rows, chunk by chunk."""
     settings = _settings(config, pairs)
-    from .steps.score import score as step
+    with loading():
+        from .steps.score import score as step
 
     step(source, model, predictions, settings)
 
@@ -149,9 +157,17 @@ def monitor(
 ) -> None:
     """Compare new rows with those of the training."""
     settings = _settings(config, pairs)
-    from .steps.monitor import monitor as step
+    with loading():
+        from .steps.monitor import monitor as step
 
     step(data, source, model, predictions, report, settings)
+
+
+def loading() -> AbstractContextManager[object]:
+    """A spinner while a step's libraries are imported, which takes seconds."""
+    from .progress import console
+
+    return console.status("loading libraries")
 
 
 def _settings(config: Path, pairs: list[str] | None) -> Settings:
