@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tumour_check import flavor, metrics, model, sample, schema
+from tumour_check.errors import InputError
 from tumour_check.parameters import Train
 
 
@@ -32,3 +35,24 @@ def test_the_same_seed_gives_the_same_model(estimator: str) -> None:
         for _ in range(2)
     )
     assert first.equals(second)
+
+
+@pytest.mark.parametrize("estimator", model.ESTIMATORS)
+def test_a_saved_model_predicts_the_same(estimator: str, tmp_path: Path) -> None:
+    """What is loaded from a model folder predicts what the fitted model does."""
+    frame = sample.rows()
+    inputs = schema.inputs(frame)
+    fitted = model.build(Train.model_validate({"estimator": estimator})).fit(inputs, frame[schema.TARGET])
+    flavor.save(fitted, tmp_path, inputs.head())
+    assert flavor.predict(flavor.load(tmp_path), inputs).equals(flavor.predict(fitted, inputs))
+
+
+def test_a_type_that_nobody_vouches_for_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that holds a type outside the list is not saved, and the message names the type."""
+    monkeypatch.setattr(flavor, "TRUSTED", ())
+    frame = sample.rows()
+    inputs = schema.inputs(frame)
+    fitted = model.build(Train(estimator="boosting", iterations=2)).fit(inputs, frame[schema.TARGET])
+    with pytest.raises(InputError, match=r"TreePredictor.*TRUSTED in flavor\.py"):
+        flavor.save(fitted, tmp_path, inputs.head())
+    assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,6 @@ for a model that must run with the code it was trained with.
 
 from __future__ import annotations
 
-import io
 import sys
 import tempfile
 from importlib.metadata import version
@@ -27,8 +26,12 @@ from .errors import InputError
 
 Model: TypeAlias = BaseEstimator
 
-# Types of other libraries that your model may hold, by full name, such as "lightgbm.sklearn.LGBMClassifier".
-TRUSTED: tuple[str, ...] = ()
+# Types outside this package that your model may hold although skops does not vouch for them, by full name.
+TRUSTED = (
+    # Of boosted trees. Its content is not checked against its bounds, so a forged model file could crash the process
+    # that loads it: load models from your own registry only.
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+)
 # What loading a model needs. Versions are those of the environment that trains.
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
 
@@ -46,6 +49,7 @@ def save(model: Model, folder: Path, example: pd.DataFrame) -> None:
     """
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         target = Path(scratch, "model")
+        trusted = _trusted(model)
         try:
             mlflow.sklearn.save_model(
                 model,
@@ -55,10 +59,10 @@ def save(model: Model, folder: Path, example: pd.DataFrame) -> None:
                 # Named, because finding them out would load the model in another process.
                 pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
                 code_paths=[str(Path(__file__).parent)],
-                skops_trusted_types=_trusted(model),
+                skops_trusted_types=trusted,
             )
         except MlflowException as error:
-            raise InputError(f"the model cannot be saved: {error}; see TRUSTED in flavor.py") from error
+            raise InputError(f"the model cannot be saved: {error}") from error
         for entry in target.iterdir():
             entry.replace(folder / entry.name)
 
@@ -82,9 +86,14 @@ def predict(model: Model, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _trusted(model: Model) -> list[str]:
-    buffer = io.BytesIO(skops.io.dumps(model))
-    found = skops.io.get_untrusted_types(file=buffer)
-    return [name for name in found if name.startswith(f"{NAME}.") or name in TRUSTED]
+    """The types in a model that need trust, all of which have it."""
+    found = skops.io.get_untrusted_types(data=skops.io.dumps(model))
+    strangers = [name for name in found if not name.startswith(f"{NAME}.") and name not in TRUSTED]
+    if strangers:
+        raise InputError(
+            f"the model holds {', '.join(strangers)}: look at what that is, then add it to TRUSTED in flavor.py"
+        )
+    return list(found)
 
 
 if __name__ == "__main__":
