@@ -51,7 +51,7 @@ def test_one_set_holds_several_pairs() -> None:
         ("prepare.test=1.5", "prepare.test"),
     ],
 )
-@pytest.mark.usefixtures("trained")
+@pytest.mark.usefixtures("project")
 def test_a_wrong_set_is_refused(pair: str, words: str, pipeline: Pipeline) -> None:
     """An unknown key, a wrong type and a slip of syntax each get one line and exit code 2."""
     pipeline("train", "--set", pair).refused(2, words)
