@@ -14,7 +14,7 @@ PACKAGE = Path(tumour_check.__path__[0])
 MAY_IMPORT = {
     "azure": {"registry"},
     "mlflow": {"flavor", "local_registry", "tracking"},
-    "registry": {"serving", "steps.evaluate", "steps.register"},
+    "registry": {"serving", "steps.register"},
     "steps": {"cli"},
 }
 

@@ -13,6 +13,18 @@ from .registry import connect
 
 
 @contextmanager
+def champion() -> Iterator[tuple[Path, str] | None]:
+    """The registry's champion in a folder that is gone after the block, and its version; None before there is one."""
+    registry = connect(NAME)
+    version = registry.champion()
+    if version is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        yield registry.download(version, Path(scratch)), version.version
+
+
+@contextmanager
 def chosen(folder: Path | None) -> Iterator[tuple[Path, str]]:
     """The model's folder while the block runs, and what to call it: the registry's version, or a folder's digest.
 
@@ -22,9 +34,7 @@ def chosen(folder: Path | None) -> Iterator[tuple[Path, str]]:
     if folder is not None:
         yield folder, models.digest(folder)[:12]
         return
-    registry = connect(NAME)
-    champion = registry.champion()
-    if champion is None:
-        raise InputError("the registry has no champion yet: run `pipeline run` first, or give --model a folder")
-    with tempfile.TemporaryDirectory() as scratch:
-        yield registry.download(champion, Path(scratch)), champion.version
+    with champion() as found:
+        if found is None:
+            raise InputError("the registry has no champion yet: run `pipeline run` first, or give --model a folder")
+        yield found

@@ -6,10 +6,8 @@ The report is written whether the model passes or not; the exit code tells the t
 from __future__ import annotations
 
 import math
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,11 +16,10 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from .. import NAME, card, charts, flavor, gate, metrics, models, plots, rows, schema, tracking
+from .. import NAME, card, charts, flavor, gate, metrics, models, plots, rows, schema, serving, tracking
 from ..errors import GateError
 from ..folders import write_json, writing
 from ..progress import say, stage
-from ..registry import connect
 from ..settings import Gate, Latency, Settings
 
 ROUNDS = 3
@@ -119,27 +116,12 @@ def _times(fitted: flavor.Model, inputs: pd.DataFrame, count: int) -> list[float
 def _compare(
     folder: Path | None, test: pd.DataFrame, losses: gate.Losses, settings: Gate
 ) -> tuple[gate.Comparison | None, dict[str, str] | None]:
-    with _champion(folder) as found:
+    with nullcontext((folder, "")) if folder else serving.champion() as found:
         if found is None:
             return None, None
-        predicted = models.predict(found, schema.inputs(test))
+        predicted = models.predict(found[0], schema.inputs(test))
         theirs = metrics.row_losses(test[schema.TARGET], predicted)
-        return gate.compare(losses, theirs, settings.resamples), {"digest": models.digest(found)}
-
-
-@contextmanager
-def _champion(folder: Path | None) -> Iterator[Path | None]:
-    """The champion's folder: the one given, or the registry's in a place that is gone afterwards."""
-    if folder is not None:
-        yield folder
-        return
-    registry = connect(NAME)
-    version = registry.champion()
-    if version is None:
-        yield None
-        return
-    with tempfile.TemporaryDirectory() as scratch:
-        yield registry.download(version, Path(scratch))
+        return gate.compare(losses, theirs, settings.resamples), {"digest": models.digest(found[0])}
 
 
 def _write(
