@@ -22,26 +22,27 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+import resources_page as page
 from azure_roles import PRIVILEGED, ROLES
+from bicep_project import (
+    ASSIGNMENTS,
+    ENVIRONMENTS,
+    Assignment,
+    assignments,
+    at,
+    bicep_files,
+    declared_parameters,
+    decorators,
+    outputs,
+    resources,
+    roles,
+    values,
+)
 from bicep_types import Json, Types, accessors, body_of, check_folder, interpolate, parse
 
-ENVIRONMENTS = {"dev": "dev", "staging": "stg", "prod": "prod"}
-GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-# What the project's Azure ML files read; the same names in every infrastructure language.
-AML_OUTPUTS = {
-    "workspace_name",
-    "resource_group_name",
-    "storage_account_name",
-    "key_vault_name",
-    "container_registry_name",
-    "application_insights_name",
-    "compute_name",
-    "compute_identity_client_id",
-}
-
 # Settings that may not move. `publicNetworkAccess` as a value is the parameter of that name.
-SETTINGS: Mapping[str, Mapping[str, Any]] = {
+Settings = Mapping[str, Mapping[str, Any]]
+SETTINGS: Settings = {
     "Microsoft.Storage/storageAccounts": {
         "properties.allowSharedKeyAccess": False,
         "properties.defaultToOAuthAuthentication": True,
@@ -53,6 +54,15 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
         "properties.publicNetworkAccess": "publicNetworkAccess",
         "properties.networkAcls.bypass": "AzureServices",
     },
+    "Microsoft.Storage/storageAccounts/blobServices": {
+        "properties.deleteRetentionPolicy.enabled": True,
+        "properties.deleteRetentionPolicy.days": "dataRecoveryDays",
+        "properties.containerDeleteRetentionPolicy.enabled": True,
+        "properties.containerDeleteRetentionPolicy.days": "dataRecoveryDays",
+    },
+    "Microsoft.OperationalInsights/workspaces": {"properties.features.disableLocalAuth": True},
+}
+AML_SETTINGS: Settings = {
     "Microsoft.KeyVault/vaults": {
         "properties.enableRbacAuthorization": True,
         "properties.enablePurgeProtection": True,
@@ -67,7 +77,6 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
         "properties.publicNetworkAccess": "publicNetworkAccess",
         "properties.networkRuleBypassOptions": "AzureServices",
     },
-    "Microsoft.OperationalInsights/workspaces": {"properties.features.disableLocalAuth": True},
     "Microsoft.MachineLearningServices/workspaces": {
         "properties.systemDatastoresAuthMode": "Identity",
         "properties.publicNetworkAccess": "publicNetworkAccess",
@@ -80,37 +89,105 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
         "properties.properties.scaleSettings.minNodeCount": 0,
     },
 }
+DATABRICKS_SETTINGS: Settings = {
+    "Microsoft.Databricks/workspaces": {
+        "sku.name": "premium",
+        "properties.publicNetworkAccess": "publicNetworkAccess",
+        "properties.parameters.enableNoPublicIp.value": True,
+    },
+    "Microsoft.Databricks/accessConnectors": {"identity.type": "SystemAssigned"},
+    "Microsoft.Storage/storageAccounts/blobServices/containers": {"properties.publicAccess": "None"},
+}
 
 # Hold what cannot be made again, so each can carry a delete lock.
 STATEFUL = frozenset(
     {"Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults", "Microsoft.ContainerRegistry/registries"}
 )
 
-# checkov's rules that do not hold, each with its reason. docs/infra.md lists them for the reader of a project.
-CHECKOV_SKIPS = {
-    "CKV_AZURE_35": "jobs without a private network reach storage over its public endpoint, by identity",
-    "CKV_AZURE_59": "the same; seen in some runs only: the order of files decides if checkov resolves a parameter",
-    "CKV_AZURE_139": "the same for the registry",
-    "CKV_AZURE_163": "a parameter chooses the tier, and checkov sees no parameter file; prod is not Basic, tested here",
-    "CKV_AZURE_166": "quarantine needs a scanner that releases images, which belongs to the landing zone",
-    "CKV_AZURE_189": "the endpoint is public, its firewall admits trusted services only",
-    "CKV_AZURE_206": "wants a second region; prod keeps three zones, tested here, so that data stays in its region",
-    "CKV_AZURE_243": "private endpoints come with the private network",
-}
+# Rules on the value of a parameter: the order in which checkov meets the files decides if it finds the value.
+SEEN_IN_SOME_RUNS = frozenset({"CKV_AZURE_59", "CKV_AZURE_158"})
 
 # Letters, digits and lengths that Azure accepts, by key of `names` in main.bicep.
-NAME_RULES = {
-    "storageAccount": r"[a-z0-9]{3,24}",
-    "keyVault": r"(?=.{3,24}\Z)[a-z][a-z0-9]*(-[a-z0-9]+)*",
-    "containerRegistry": r"[a-z0-9]{5,50}",
-    "logAnalytics": r"(?=.{4,63}\Z)[a-z0-9][a-z0-9-]*[a-z0-9]",
-    "applicationInsights": r"[a-z0-9-]{1,260}",
-    "budget": r"[a-z0-9-]{1,63}",
-}
-PLATFORM_NAME_RULES = {
-    "workspace": r"[a-z0-9][a-z0-9-]{2,32}",
-    "computeIdentity": r"[a-z0-9-]{3,128}",
-    "compute": r"(?=.{3,16}\Z)[a-z][a-z0-9-]*[a-z0-9]",
+STORAGE = r"[a-z0-9]{3,24}"
+LOGS = r"(?=.{4,63}\Z)[a-z0-9][a-z0-9-]*[a-z0-9]"
+BUDGET = r"[a-z0-9-]{1,63}"
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What is decided for one platform."""
+
+    settings: Settings
+    # Directories in the storage account: fixed when the account is made.
+    hierarchical: bool
+    # The complete list of rights: a new one is a decision, made here and in docs/resources.md.
+    assignments: tuple[Assignment, ...]
+    # Rules for names: by key of `names` in main.bicep, and by resource of platform.bicep.
+    names: Mapping[str, str]
+    platform_names: Mapping[str, str]
+    # Names that are shared with others than this resource group.
+    hashed: frozenset[str]
+    # What CI's deploying identity may do by name of the role and scope, beside assigning roles.
+    deployer: frozenset[tuple[str, str]]
+
+
+GROUP = "/subscriptions/s/resourceGroups/rg"
+PLATFORMS = {
+    "aml": Platform(
+        settings={**SETTINGS, **AML_SETTINGS},
+        hierarchical=False,
+        assignments=(
+            Assignment("registry", "computeIdentity", "acrPull"),
+            Assignment("storage", "computeIdentity", "storageBlobDataContributor"),
+            Assignment("storage", "computeIdentity", "storageQueueDataContributor"),
+            Assignment("storage", "computeIdentity", "storageTableDataContributor"),
+            Assignment("storage", "mlIdentityId", "storageBlobDataContributor"),
+            Assignment("storage", "peopleGroupId", "storageBlobDataContributor"),
+            Assignment("storage", "peopleGroupId", "storageFileDataPrivilegedContributor"),
+            Assignment("workspace", "mlIdentityId", "azureMLDataScientist"),
+            Assignment("workspace", "peopleGroupId", "azureMLComputeOperator"),
+            Assignment("workspace", "peopleGroupId", "azureMLDataScientist"),
+        ),
+        names={
+            "storageAccount": STORAGE,
+            "keyVault": r"(?=.{3,24}\Z)[a-z][a-z0-9]*(-[a-z0-9]+)*",
+            "containerRegistry": r"[a-z0-9]{5,50}",
+            "logAnalytics": LOGS,
+            "applicationInsights": r"[a-z0-9-]{1,260}",
+            "budget": BUDGET,
+        },
+        platform_names={
+            "workspace": r"[a-z0-9][a-z0-9-]{2,32}",
+            "computeIdentity": r"[a-z0-9-]{3,128}",
+            "compute": r"(?=.{3,16}\Z)[a-z][a-z0-9-]*[a-z0-9]",
+        },
+        hashed=frozenset({"storageAccount", "keyVault", "containerRegistry"}),
+        deployer=frozenset({("Contributor", GROUP), ("Lock writer of my-AZURE_RESOURCE_GROUP", GROUP)}),
+    ),
+    "databricks": Platform(
+        settings={**SETTINGS, **DATABRICKS_SETTINGS},
+        hierarchical=True,
+        assignments=(Assignment("storage", "accessConnector", "storageBlobDataContributor"),),
+        names={
+            "storageAccount": STORAGE,
+            "managedResourceGroup": r"[a-z0-9-]{1,90}",
+            "logAnalytics": LOGS,
+            "budget": BUDGET,
+        },
+        platform_names={
+            "workspace": r"[a-z0-9-]{3,30}",
+            "accessConnector": r"[a-z0-9-]{1,64}",
+            "catalog": r"(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*",
+        },
+        hashed=frozenset({"storageAccount", "managedResourceGroup"}),
+        deployer=frozenset(
+            {
+                ("Contributor", GROUP),
+                ("Lock writer of my-AZURE_RESOURCE_GROUP", GROUP),
+                ("Group maker for my-AZURE_RESOURCE_GROUP", "/subscriptions/s"),
+            }
+        ),
+    ),
 }
 
 
@@ -131,16 +208,6 @@ class Matrix(Protocol):
     def unique(self, *globs: str) -> list[Rendered]: ...
 
 
-@dataclass(frozen=True)
-class Resource:
-    """A resource that a file makes."""
-
-    file: str
-    name: str
-    type: str
-    body: Json
-
-
 def tool(variable: str, how: str) -> str:
     """The path of an executable that nox gives; a missing one is a failure, never a skip."""
     path = os.environ.get(variable, "")
@@ -158,13 +225,24 @@ def types(shared: Path) -> Types:
     return Types(azmcp, folder)
 
 
-@pytest.fixture
-def project(matrix: Matrix, tmp_path: Path) -> Path:
-    """A project's infrastructure in a folder of its own, to break at will."""
-    variant = next(name for name in matrix.projects if {"aml", "bicep"} <= set(name.split("-")))
+def copy(matrix: Matrix, platform: str, to: Path) -> Path:
+    """A platform's infrastructure in a folder of its own, to break at will."""
+    variant = next(name for name in matrix.projects if {platform, "bicep"} <= set(name.split("-")))
     for part in ("infra", "tasks", "docs"):
-        shutil.copytree(matrix.projects[variant] / part, tmp_path / part)
-    return tmp_path
+        shutil.copytree(matrix.projects[variant] / part, to / part)
+    return to
+
+
+@pytest.fixture(params=PLATFORMS)
+def platform(request: pytest.FixtureRequest) -> str:
+    """Each platform in turn; a test of one platform's file gives its own."""
+    return str(request.param)
+
+
+@pytest.fixture
+def project(matrix: Matrix, platform: str, tmp_path: Path) -> Path:
+    """The infrastructure of the platform."""
+    return copy(matrix, platform, tmp_path)
 
 
 def change(project: Path, file: str, old: str, new: str) -> None:
@@ -174,36 +252,18 @@ def change(project: Path, file: str, old: str, new: str) -> None:
     (project / file).write_text(text.replace(old, new), "utf-8")
 
 
-def bicep_files(project: Path) -> list[Path]:
-    """Every Bicep file; an empty list would make each rule below true."""
-    files = sorted((project / "infra").rglob("*.bicep"))
-    assert files, "no Bicep file was rendered"
-    return files
-
-
-def resources(project: Path) -> list[Resource]:
-    """Every resource that the project makes."""
-    return [
-        Resource(file.name, name, resource["type"], body_of(resource))
-        for file in bicep_files(project)
-        for name, resource in parse(file).get("resources", {}).items()
-        if not resource["existing"]
-    ]
-
-
-def at(body: Any, path: str) -> Any:
-    """The value at a dotted path, or None."""
-    for key in path.split("."):
-        body = body.get(key) if isinstance(body, dict) else None
-    return body
-
-
 # --- every reader reads every file, and every file fits the others
 
 
-def test_infrastructure_is_the_same_for_every_kind_of_model(matrix: Matrix) -> None:
+def test_infrastructure_is_the_same_for_every_kind_of_model(matrix: Matrix, platform: str) -> None:
     """Infrastructure depends on the platform alone: one content a path, whatever the project predicts."""
-    paths = [item.relative for item in matrix.unique("infra/**/*") if "aml" in item.variants[0].split("-")]
+    ours = [
+        item
+        for item in matrix.unique("infra/**/*")
+        if any({platform, "bicep"} <= set(variant.split("-")) for variant in item.variants)
+    ]
+    paths = [item.relative for item in ours]
+    assert "infra/main.bicep" in paths
     assert sorted(paths) == sorted(set(paths))
 
 
@@ -212,12 +272,10 @@ def test_files_fit_azure_and_each_other(project: Path, types: Types) -> None:
     assert check_folder(types, project / "infra") == []
 
 
-BROKEN = {
-    "a property misspelt": ("modules/storage.bicep", "allowSharedKeyAccess:", "allowSharedKeyAcces:", "unknown"),
+AML_BROKEN = {
     "a nested one misspelt": ("modules/vault.bicep", "defaultAction:", "defaultActoin:", "unknown property"),
     "a required one missing": ("modules/vault.bicep", "tenantId: subscription().tenantId", "", "tenantId: missing"),
     "a read-only one set": ("modules/registry.bicep", "adminUserEnabled: false", "loginServer: 'x'", "read-only"),
-    "a value that is none": ("modules/storage.bicep", "'TLS1_2'", "'TLS12'", "'TLS12' is none of"),
     "a value in a list": ("platform.bicep", "'PATCH'", "'PACTH'", "'PACTH' is none of"),
     "a text for a number": ("platform.bicep", "minNodeCount: 0", "minNodeCount: '0'", "is string, not int"),
     "another parameter type": ("platform.bicep", "computeMaxNodes int", "computeMaxNodes string", "string, not int"),
@@ -225,7 +283,6 @@ BROKEN = {
     "an unknown kind of compute": ("platform.bicep", "'AmlCompute'", "'AmlComput'", "none of the known kinds"),
     "a type that is none": ("modules/vault.bicep", "KeyVault/vaults@", "KeyVault/vault@", "no resource type"),
     "an old API version": ("modules/vault.bicep", "vaults@2024-11-01", "vaults@2023-07-01", "API version"),
-    "inside a loop": ("modules/storage-roles.bicep", "principalType:", "principalKind:", "unknown property"),
     "an undeclared name": ("modules/vault.bicep", "recoveryDays\n", "recoverDays\n", "nothing declares recoverDays"),
     "an unused parameter": ("modules/registry.bicep", "param sku string", "param sku string\nparam x int", "x is"),
     "a module's missing parameter": ("main.bicep", "    sku: registrySku\n", "", "registry.sku: missing"),
@@ -242,12 +299,28 @@ BROKEN = {
         '{ "value": 91', "breaks max_value 90"),
     "a text as a number": ("prod.parameters.json", "1000", '"1000"', "'1000' where int belongs"),
 }  # fmt: skip
+DATABRICKS_BROKEN = {
+    "a property misspelt": ("modules/storage.bicep", "allowSharedKeyAccess:", "allowSharedKeyAcces:", "unknown"),
+    "a value that is none": ("modules/storage.bicep", "'TLS1_2'", "'TLS12'", "'TLS12' is none of"),
+    "inside a loop": ("modules/storage-roles.bicep", "principalType:", "principalKind:", "unknown property"),
+    "a text for a switch": ("main.bicep", "hierarchical: true", "hierarchical: 'true'", "is string, not bool"),
+    "a wrapped value left bare": ("platform.bicep", "value: true", "valeu: true", "value: missing"),
+    "a property of the workspace misspelt": ("platform.bicep", "requiredNsgRules:", "requiredNsgRule:", "unknown"),
+    "an unknown kind of identity": ("platform.bicep", "'SystemAssigned'", "'System'", "'System' is none of"),
+    "a number out of range": ("dev.parameters.json", '"dataRecoveryDays": { "value": 7', '"dataRecoveryDays": { '
+        '"value": 0', "breaks min_value 1"),
+    "a parameter of the other platform": ("main.bicep", "    managedResourceGroupName: names.managedResourceGroup\n",
+        "", "platform.managedResourceGroupName: missing"),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("fault", BROKEN)
-def test_a_file_that_does_not_fit_is_found(project: Path, types: Types, fault: str) -> None:
+@pytest.mark.parametrize(
+    ("platform", "fault"),
+    [("aml", fault) for fault in AML_BROKEN] + [("databricks", fault) for fault in DATABRICKS_BROKEN],
+)
+def test_a_file_that_does_not_fit_is_found(project: Path, types: Types, platform: str, fault: str) -> None:
     """Each kind of fault that `az bicep build` would refuse, or a deployment would, is found here."""
-    file, old, new, finding = BROKEN[fault]
+    file, old, new, finding = (AML_BROKEN if platform == "aml" else DATABRICKS_BROKEN)[fault]
     change(project, f"infra/{file}", old, new)
     found = check_folder(types, project / "infra")
     assert any(finding in line for line in found), found
@@ -259,46 +332,75 @@ def test_a_folder_without_files_is_an_error(types: Types, tmp_path: Path) -> Non
         check_folder(types, tmp_path)
 
 
+def test_what_two_platforms_share_is_written_the_same(matrix: Matrix, tmp_path: Path) -> None:
+    """A parameter that both platforms have means the same: type, default, limits, and the value in each environment."""
+    aml, databricks = (copy(matrix, name, tmp_path / name) for name in PLATFORMS)
+    first, second = declared_parameters(aml), declared_parameters(databricks)
+    shared = first.keys() & second.keys()
+    assert {"workload", "storageRedundancy", "budgetAmount"} <= shared
+    for name in shared:
+        assert meaning(first[name]) == meaning(second[name]), name
+        for environment in ENVIRONMENTS:
+            assert values(aml, environment).get(name) == values(databricks, environment).get(name), name
+
+
+def meaning(parameter: Json) -> tuple[Any, ...]:
+    """A parameter without its description."""
+    rules = {name: rule for name, rule in decorators(parameter).items() if name != "description"}
+    return parameter["type"], parameter["default"], rules
+
+
 # --- settings that may not move
 
 
-def setting_problems(project: Path) -> list[str]:
+def setting_problems(project: Path, platform: str) -> list[str]:
     """Settings that are not as decided, and types that the project lost."""
-    made = resources(project)
-    lost = [f"no {kind}" for kind in SETTINGS if not any(resource.type == kind for resource in made)]
-    return lost + [
+    made, decided = resources(project), PLATFORMS[platform]
+    found = [f"no {kind}" for kind in decided.settings if not any(resource.type == kind for resource in made)]
+    storage = body_of(parse(project / "infra/main.bicep")["modules"]["storage"])["params"]
+    if storage["hierarchical"] is not decided.hierarchical:
+        found.append(f"storage.hierarchical is {storage['hierarchical']!r}")
+    return found + [
         f"{resource.file}:{resource.name}.{path} is {at(resource.body, path)!r}"
         for resource in made
-        for path, wanted in SETTINGS.get(resource.type, {}).items()
+        for path, wanted in decided.settings.get(resource.type, {}).items()
         if at(resource.body, path) is not wanted and at(resource.body, path) != wanted
     ]
 
 
-def test_settings_are_as_decided(project: Path) -> None:
-    """No shared key or local login, no anonymous reader, TLS 1.2, no admin user, a vault by role, never purged."""
-    assert setting_problems(project) == []
+def test_settings_are_as_decided(project: Path, platform: str) -> None:
+    """No shared key or local login, no anonymous reader, TLS 1.2, no public address, a vault by role, never purged."""
+    assert setting_problems(project, platform) == []
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new"),
+    ("platform", "file", "old", "new"),
     [
-        ("modules/storage.bicep", "allowSharedKeyAccess: false", "allowSharedKeyAccess: true"),
-        ("modules/storage.bicep", "    allowSharedKeyAccess: false\n", ""),
-        ("modules/storage.bicep", "'TLS1_2'", "'TLS1_0'"),
-        ("modules/storage.bicep", "publicNetworkAccess: publicNetworkAccess", "publicNetworkAccess: 'Enabled'"),
-        ("modules/vault.bicep", "enablePurgeProtection: true", "enablePurgeProtection: false"),
-        ("modules/vault.bicep", "enableRbacAuthorization: true", "enableRbacAuthorization: false"),
-        ("modules/vault.bicep", "defaultAction: 'Deny'", "defaultAction: 'Allow'"),
-        ("modules/registry.bicep", "adminUserEnabled: false", "adminUserEnabled: true"),
-        ("platform.bicep", "systemDatastoresAuthMode: 'Identity'", "systemDatastoresAuthMode: 'AccessKey'"),
-        ("platform.bicep", "disableLocalAuth: true", "disableLocalAuth: false"),
-        ("platform.bicep", "minNodeCount: 0", "minNodeCount: 1"),
+        ("aml", "modules/storage.bicep", "allowSharedKeyAccess: false", "allowSharedKeyAccess: true"),
+        ("aml", "modules/storage.bicep", "    allowSharedKeyAccess: false\n", ""),
+        ("aml", "modules/storage.bicep", "'TLS1_2'", "'TLS1_0'"),
+        ("aml", "modules/storage.bicep", "publicNetworkAccess: publicNetworkAccess", "publicNetworkAccess: 'Enabled'"),
+        ("aml", "modules/vault.bicep", "enablePurgeProtection: true", "enablePurgeProtection: false"),
+        ("aml", "modules/vault.bicep", "enableRbacAuthorization: true", "enableRbacAuthorization: false"),
+        ("aml", "modules/vault.bicep", "defaultAction: 'Deny'", "defaultAction: 'Allow'"),
+        ("aml", "modules/registry.bicep", "adminUserEnabled: false", "adminUserEnabled: true"),
+        ("aml", "modules/monitoring.bicep", "disableLocalAuth: true", "disableLocalAuth: false"),
+        ("aml", "main.bicep", "hierarchical: false", "hierarchical: true"),
+        ("aml", "platform.bicep", "systemDatastoresAuthMode: 'Identity'", "systemDatastoresAuthMode: 'AccessKey'"),
+        ("aml", "platform.bicep", "disableLocalAuth: true", "disableLocalAuth: false"),
+        ("aml", "platform.bicep", "minNodeCount: 0", "minNodeCount: 1"),
+        ("databricks", "main.bicep", "hierarchical: true", "hierarchical: false"),
+        ("databricks", "modules/storage.bicep", "allowBlobPublicAccess: false", "allowBlobPublicAccess: true"),
+        ("databricks", "platform.bicep", "        value: true", "        value: false"),
+        ("databricks", "platform.bicep", "name: 'premium'", "name: 'standard'"),
+        ("databricks", "platform.bicep", "publicAccess: 'None'", "publicAccess: 'Blob'"),
+        ("databricks", "platform.bicep", "publicNetworkAccess: publicNetworkAccess", "publicNetworkAccess: 'Enabled'"),
     ],
 )
-def test_a_loosened_setting_is_found(project: Path, file: str, old: str, new: str) -> None:
+def test_a_loosened_setting_is_found(project: Path, platform: str, file: str, old: str, new: str) -> None:
     """Turning a guard off, or leaving it to Azure's default, is found."""
     change(project, f"infra/{file}", old, new)
-    assert len(setting_problems(project)) == 1
+    assert len(setting_problems(project, platform)) == 1
 
 
 def key_problems(project: Path) -> list[str]:
@@ -319,14 +421,15 @@ def test_no_key_is_read_or_written(project: Path) -> None:
 
 
 def lock_problems(project: Path) -> list[str]:
-    """Stateful resources without a delete lock in their file."""
-    made = resources(project)
+    """Stateful resources without a delete lock in their file that the parameter turns on."""
     locks = {
         (lock.file, lock.body["scope"])
-        for lock in made
+        for lock in resources(project)
         if lock.type == "Microsoft.Authorization/locks" and at(lock.body, "properties.level") == "CanNotDelete"
     }
-    return [f"{r.file}:{r.name}" for r in made if r.type in STATEFUL and (r.file, r.name) not in locks]
+    made = [resource for resource in resources(project) if resource.type in STATEFUL]
+    assert made, "nothing stateful is made"
+    return [f"{r.file}:{r.name}" for r in made if (r.file, r.name) not in locks]
 
 
 def test_what_cannot_be_made_again_can_be_locked(project: Path) -> None:
@@ -339,28 +442,17 @@ def test_what_cannot_be_made_again_can_be_locked(project: Path) -> None:
 # --- roles
 
 
-def words(text: str) -> str:
-    """A name without spaces and case: 'AzureML Data Scientist' and azureMLDataScientist are one."""
-    return re.sub(r"[^a-z0-9]", "", text.lower())
-
-
-def assigned_roles(project: Path) -> dict[str, str]:
-    """The roles that platform.bicep may assign, id by name."""
-    roles: dict[str, str] = parse(project / "infra/platform.bicep")["variables"]["roles"]["value"]
-    return roles
-
-
 def role_problems(project: Path) -> list[str]:
     """Ids that are no role, roles under a wrong name, and roles that no deployment may assign."""
     loose = {
         (file.name, guid)
         for file in bicep_files(project)
-        for guid in GUID.findall(file.read_text("utf-8"))
-        if guid not in assigned_roles(project).values()
+        for guid in page.GUID.findall(file.read_text("utf-8"))
+        if guid not in roles(project).values()
     }
     found = [f"{file}: {guid} is outside `roles`" for file, guid in sorted(loose)]
-    for name, guid in assigned_roles(project).items():
-        if words(ROLES.get(guid, "")) != words(name):
+    for name, guid in roles(project).items():
+        if page.words(ROLES.get(guid, "")) != page.words(name):
             found.append(f"{name}: {guid} is {ROLES.get(guid, 'no known role')}")
         elif ROLES[guid] in PRIVILEGED:
             found.append(f"{name} may change rights itself")
@@ -373,17 +465,19 @@ def test_roles_are_named_by_id_and_the_id_is_right(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
+    ("platform", "old", "new"),
     [
-        ("acrPull: '7f951dda", "acrPull: '7f951ddb"),
-        ("azureMLComputeOperator: 'e503", "networkReader: 'e503"),
+        ("aml", "acrPull: '7f951dda", "acrPull: '7f951ddb"),
+        ("aml", "azureMLComputeOperator: 'e503", "networkReader: 'e503"),
         (
+            "aml",
             "azureMLComputeOperator: 'e503ece1-11d0-4e8e-8e2c-7a6c3bf38815'",
             "owner: '8e3af657-a8ff-443c-a75c-2fe8c4bcb635'",
         ),
-        ("kind: 'Default'", "kind: '8e3af657-a8ff-443c-a75c-2fe8c4bcb635'"),
+        ("aml", "kind: 'Default'", "kind: '8e3af657-a8ff-443c-a75c-2fe8c4bcb635'"),
+        ("databricks", "storageBlobDataContributor: '", "storageBlobDataOwner: '"),
     ],
-    ids=["invented", "misnamed", "privileged", "outside the table"],
+    ids=["invented", "misnamed", "privileged", "outside the table", "another of the same family"],
 )
 def test_a_wrong_role_is_found(project: Path, old: str, new: str) -> None:
     """An invented id, a right id under another role's name, a privileged role, an id elsewhere in a file."""
@@ -395,7 +489,7 @@ def assignment_problems(project: Path) -> list[str]:
     """Assignments not named after scope, principal and role, or silent about the kind of principal."""
     found = []
     for resource in resources(project):
-        if resource.type != "Microsoft.Authorization/roleAssignments":
+        if resource.type != ASSIGNMENTS:
             continue
         name = resource.body["name"]
         parts = set(accessors(name)) if isinstance(name, dict) and at(name, "function.type") == "guid" else set()
@@ -406,121 +500,151 @@ def assignment_problems(project: Path) -> list[str]:
     return found
 
 
-def test_assignments_can_be_deployed_again(project: Path) -> None:
+def test_assignments_can_be_deployed_again(project: Path, platform: str) -> None:
     """An assignment is named after scope, principal and role, so a second deployment changes nothing."""
     kinds = [resource.type for resource in resources(project)]
-    assert kinds.count("Microsoft.Authorization/roleAssignments") == 3
+    assert kinds.count(ASSIGNMENTS) == len({given.scope for given in PLATFORMS[platform].assignments})
     assert assignment_problems(project) == []
-    change(
-        project, "infra/modules/registry-roles.bicep", "guid(registry.id, assignment.principalId,", "guid(registry.id,"
-    )
-    assert assignment_problems(project) == ["registry-roles.bicep: name"]
+    file = "modules/storage-roles.bicep"
+    change(project, f"infra/{file}", "guid(account.id, assignment.principalId,", "guid(account.id,")
+    assert assignment_problems(project) == ["storage-roles.bicep: name"]
 
 
-def module_assignments(project: Path) -> list[tuple[str, str, str]]:
-    """Who gets which role where, as platform.bicep calls its role modules: (scope, principal, role)."""
-    return sorted(
-        (name.removesuffix("Roles"), ".".join(next(accessors(entry["principalId"]), (entry["principalId"],))[:1]), role)
-        for name, module in parse(project / "infra/platform.bicep")["modules"].items()
-        for entry in body_of(module)["params"]["assignments"]
-        for role in (entry["role"]["operator"]["operands"]["operand_2"],)
-    )
-
-
-def test_who_gets_which_role(project: Path) -> None:
-    """The complete list of rights: a new one is a decision, made here and in docs/infra.md."""
-    assert module_assignments(project) == [
-        ("registry", "computeIdentity", "acrPull"),
-        ("storage", "computeIdentity", "storageBlobDataContributor"),
-        ("storage", "mlIdentityId", "storageBlobDataContributor"),
-        ("storage", "peopleGroupId", "storageBlobDataContributor"),
-        ("storage", "peopleGroupId", "storageFileDataPrivilegedContributor"),
-        ("workspace", "mlIdentityId", "azureMLDataScientist"),
-        ("workspace", "peopleGroupId", "azureMLComputeOperator"),
-        ("workspace", "peopleGroupId", "azureMLDataScientist"),
-    ]
+def test_who_gets_which_role(project: Path, platform: str) -> None:
+    """The rights that the files give are those decided above, no more and no fewer."""
+    assert tuple(assignments(project)) == PLATFORMS[platform].assignments
 
 
 def condition_problems(project: Path) -> list[str]:
-    """Differences between what docs/infra.md lets the deploy identity grant and what the files grant."""
-    text = (project / "docs/infra.md").read_text("utf-8")
-    granted = re.search(r'^GRANTABLE="(.+)"$', text, re.MULTILINE)
-    if not granted or "--condition-version 2.0" not in text or text.count("GuidEquals {$GRANTABLE}") != 2:
+    """Differences between what docs/resources.md lets the deploy identity grant and what the files grant."""
+    if not page.grantable(project):
         return ["the right to assign roles has no condition"]
-    return sorted(set(GUID.findall(granted[1])) ^ set(assigned_roles(project).values()))
+    return sorted(page.grantable(project) ^ set(roles(project).values()))
 
 
+@pytest.mark.parametrize("platform", ["aml"])
 def test_the_deploy_identity_may_grant_these_roles_only(project: Path) -> None:
     """RBAC Administrator comes with a condition on writing and deleting that lists exactly the roles in the files."""
-    assert condition_problems(project) == []
     change(project, "infra/platform.bicep", "  azureMLComputeOperator: 'e503ece1-11d0-4e8e-8e2c-7a6c3bf38815'\n", "")
     assert condition_problems(project) == ["e503ece1-11d0-4e8e-8e2c-7a6c3bf38815"]
-    change(project, "docs/infra.md", "--condition-version 2.0", "")
+    change(project, page.PAGE, "--condition-version 2.0", "")
     assert condition_problems(project) == ["the right to assign roles has no condition"]
+
+
+def test_the_role_script_gives_no_more_than_decided(project: Path, platform: str) -> None:
+    """The planner reads and asks; the deployer has its listed roles, and assigns others under the condition only."""
+    assert condition_problems(project) == []
+    given = page.granted(project)
+    planner = {(role, scope) for principal, role, scope in given if principal == "my-PLANNER"}
+    assert planner == {("Deployment planner of my-AZURE_RESOURCE_GROUP", GROUP)}
+    deployer = {
+        (role, scope): condition for (principal, role, scope), condition in given.items() if principal == "my-DEPLOYER"
+    }
+    condition = deployer.pop(("Role Based Access Control Administrator", GROUP))
+    assert deployer.keys() == PLATFORMS[platform].deployer
+    assert len(given) == len(planner) + len(deployer) + 1
+    attribute = "Microsoft.Authorization/roleAssignments:RoleDefinitionId"
+    listed = "{" + ", ".join(roles(project).values()) + "}"
+    assert condition == (
+        "((!(ActionMatches{'Microsoft.Authorization/roleAssignments/write'})) OR "
+        f"(@Request[{attribute}] ForAnyOfAnyValues:GuidEquals {listed})) AND "
+        "((!(ActionMatches{'Microsoft.Authorization/roleAssignments/delete'})) OR "
+        f"(@Resource[{attribute}] ForAnyOfAnyValues:GuidEquals {listed}))"
+    )
+
+
+def test_the_role_script_defines_roles_as_json(project: Path) -> None:
+    """The roles of our own are valid definitions, bound to a scope, and none can delete or assign."""
+    texts = [page.option(call, "--role-definition") for call in page.run_role_script(project)]
+    defined = [json.loads(text) for text in texts if text]
+    assert len(defined) >= 2
+    assert all(role["AssignableScopes"] in ([GROUP], ["/subscriptions/s"]) for role in defined)
+    actions = {action for role in defined for action in role["Actions"]}
+    assert {action.rsplit("/", 1)[1] for action in actions} == {"read", "write", "action"}
+    assert {action for action in actions if action.endswith("write")} <= {
+        "Microsoft.Authorization/locks/write",
+        "Microsoft.Resources/subscriptions/resourceGroups/write",
+    }
+
+
+def test_the_role_script_is_sound_shell(project: Path) -> None:
+    """shellcheck finds no undefined variable and no unquoted value in it, once the blanks are filled in."""
+    script = page.role_script(project)
+    assert shellcheck(script) == ""
+    assert "SC2086" in shellcheck(script.replace('"$SCOPE"', "$SCOPE"))
+
+
+def shellcheck(script: str) -> str:
+    """What shellcheck says about a script."""
+    command = [str(Path(sys.executable).with_name("shellcheck")), "--shell", "bash", "-"]
+    return subprocess.run(command, input=script, capture_output=True, text=True, timeout=60).stdout
+
+
+def test_the_role_script_can_run_again(project: Path) -> None:
+    """A role that is there already is updated, never made a second time."""
+    verbs = {call[3] for call in page.run_role_script(project, "known") if call[:3] == ["az", "role", "definition"]}
+    assert verbs == {"list", "update"}
 
 
 # --- contract, names, environments
 
 
-def test_outputs_are_the_contract(project: Path) -> None:
-    """The platform's outputs have the names that every infrastructure language gives, no more and no fewer."""
-    assert set(parse(project / "infra/platform.bicep")["outputs"]) == AML_OUTPUTS
-
-
-def names(project: Path, workload: str, code: str) -> Iterator[tuple[str, str]]:
+def names(project: Path, platform: str, workload: str, code: str) -> Iterator[tuple[str, str]]:
     """Each resource name with the rule for it, for one workload and environment."""
-    values = {"workload": workload, "code": code, "hash": "a2b3c", "baseName": f"{workload}-{code}"}
+    given = {"workload": workload, "code": code, "hash": "a2b3c", "baseName": f"{workload}-{code}"}
     main = parse(project / "infra/main.bicep")["variables"]
     assert main["baseName"]["value"] == "${workload}-${code}"
-    assert main["names"]["value"].keys() == NAME_RULES.keys()
-    for key, rule in NAME_RULES.items():
-        yield interpolate(main["names"]["value"][key], values), rule
-    platform = {resource.name: resource.body["name"] for resource in resources(project)}
-    for key, rule in PLATFORM_NAME_RULES.items():
-        yield interpolate(platform[key], values), rule
+    assert main["names"]["value"].keys() == PLATFORMS[platform].names.keys()
+    for key, rule in PLATFORMS[platform].names.items():
+        yield interpolate(main["names"]["value"][key], given), rule
+    made = {resource.name: resource.body["name"] for resource in resources(project)}
+    for key, rule in PLATFORMS[platform].platform_names.items():
+        yield interpolate(made[key], given), rule
 
 
 @pytest.mark.parametrize("workload", ["ab", "a1", "abcdefghij"])
 @pytest.mark.parametrize("code", ENVIRONMENTS.values())
-def test_names_are_valid(project: Path, workload: str, code: str) -> None:
+def test_names_are_valid(project: Path, platform: str, workload: str, code: str) -> None:
     """The shortest and the longest project make names that Azure accepts, in every environment."""
-    wrong = [name for name, rule in names(project, workload, code) if not re.fullmatch(rule, name)]
+    wrong = [name for name, rule in names(project, platform, workload, code) if not re.fullmatch(rule, name)]
     assert wrong == []
-    change(project, "infra/main.bicep", "'kv-${workload}-${code}-${hash}'", "'kv-${workload}-${code}--${hash}'")
-    assert [name for name, rule in names(project, workload, code) if not re.fullmatch(rule, name)]
+    change(project, "infra/main.bicep", "'st${workload}${code}${hash}'", "'st-${workload}${code}${hash}'")
+    assert [name for name, rule in names(project, platform, workload, code) if not re.fullmatch(rule, name)]
 
 
-def test_global_names_hold_something_of_the_owner(project: Path) -> None:
-    """Names shared with every customer of Azure end in a hash of the resource group's id."""
+def test_shared_names_hold_something_of_the_owner(project: Path, platform: str) -> None:
+    """Names shared with others than this resource group end in a hash of its id."""
     text = (project / "infra/main.bicep").read_text("utf-8")
     assert "var hash = take(uniqueString(resourceGroup().id, workload, code), 5)" in text
     declared = parse(project / "infra/main.bicep")["variables"]["names"]["value"]
-    assert all(declared[key].endswith("${hash}") for key in ("storageAccount", "keyVault", "containerRegistry"))
-
-
-def parameters(project: Path, environment: str) -> dict[str, Any]:
-    """The values of one environment."""
-    text = (project / f"infra/{environment}.parameters.json").read_text("utf-8")
-    return {name: entry["value"] for name, entry in json.loads(text)["parameters"].items()}
+    assert {key for key, name in declared.items() if name.endswith("${hash}")} == PLATFORMS[platform].hashed
 
 
 def test_every_environment_gives_the_same_parameters(project: Path) -> None:
     """The three files differ in values only, and each names its own environment and a valid workload."""
-    files = {environment: parameters(project, environment) for environment in ENVIRONMENTS}
-    assert len({tuple(values) for values in files.values()}) == 1
-    assert {environment: values["environment"] for environment, values in files.items()} == {e: e for e in ENVIRONMENTS}
-    assert all(re.fullmatch(r"[a-z][a-z0-9]{1,9}", values["workload"]) for values in files.values())
+    files = {environment: values(project, environment) for environment in ENVIRONMENTS}
+    assert len({tuple(given) for given in files.values()}) == 1
+    assert {environment: given["environment"] for environment, given in files.items()} == {e: e for e in ENVIRONMENTS}
+    assert all(re.fullmatch(r"[a-z][a-z0-9]{1,9}", given["workload"]) for given in files.values())
 
 
-def test_prod_keeps_what_dev_may_lose(project: Path) -> None:
+def test_prod_keeps_what_dev_may_lose(project: Path, platform: str) -> None:
     """Prod is locked, has copies in three zones and keeps deleted data and logs longer; dev is cheap."""
-    dev, prod = parameters(project, "dev"), parameters(project, "prod")
+    dev, prod = values(project, "dev"), values(project, "prod")
     assert (dev["deleteLocks"], prod["deleteLocks"]) == (False, True)
     assert prod["storageRedundancy"] in {"Standard_ZRS", "Standard_GZRS"}
-    assert prod["registrySku"] != "Basic"
-    assert prod["vaultRecoveryDays"] == 90
     for days in ("dataRecoveryDays", "logRetentionDays"):
         assert prod[days] > dev[days]
+    if platform == "aml":
+        assert prod["registrySku"] != "Basic"
+        assert prod["vaultRecoveryDays"] == 90
+
+
+def test_documentation_explains_every_parameter(project: Path) -> None:
+    """docs/resources.md tells what each parameter means, in words that are its name, and knows no other."""
+    assert page.parameters(project) == {page.words(name) for name in declared_parameters(project)}
+    change(project, page.PAGE, "| budget emails |", "| budget mails |")
+    assert page.parameters(project) != {page.words(name) for name in declared_parameters(project)}
 
 
 # --- checkov
@@ -529,20 +653,13 @@ def test_prod_keeps_what_dev_may_lose(project: Path) -> None:
 def checkov(folder: Path) -> Json:
     """One run of checkov's Bicep rules over a folder, without network."""
     executable = tool("CHECKOV", "install checkov==3.3.30 into an environment of its own")
-    command = [
-        executable,
-        "-d",
-        str(folder),
-        "--framework",
-        "bicep",
-        "--skip-download",
-        "--quiet",
-        "--compact",
-        "-o",
-        "json",
-    ]
+    command = [executable, "-d", str(folder), "--framework", "bicep", "--skip-download", "--quiet", "--compact", "-o"]
     done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "BC_SKIP_MAPPING": "TRUE"}, timeout=300
+        [*command, "json"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "BC_SKIP_MAPPING": "TRUE"},
+        timeout=300,
     )
     report: Json = json.loads(done.stdout)
     return report
@@ -553,15 +670,17 @@ def failed(report: Json) -> set[str]:
     return {check["check_id"] for check in report["results"]["failed_checks"]}
 
 
-def test_checkov_finds_what_is_expected_and_nothing_else(project: Path) -> None:
-    """Each file is read by checkov, and the broken rules are exactly those with a reason: a stale skip is red too."""
+def test_checkov_finds_what_is_documented_and_nothing_else(project: Path) -> None:
+    """Each file is read by checkov, and docs/resources.md gives a reason for each broken rule and for no other."""
     report = checkov(project / "infra")
     assert report["summary"]["parsing_errors"] == 0
     assert report["summary"]["resource_count"] > 0
     assert report["summary"]["passed"] > 0
-    assert failed(report) | {"CKV_AZURE_59"} == set(CHECKOV_SKIPS)
+    documented = page.checkov_rules(project, "Bicep")
+    assert failed(report) | (SEEN_IN_SOME_RUNS & documented) == documented
 
 
+@pytest.mark.parametrize("platform", ["aml"])
 def test_checkov_sees_a_fault_and_says_when_it_cannot_read(project: Path) -> None:
     """A registry with an admin user breaks a rule; a file that checkov cannot parse is counted, not passed over."""
     change(project, "infra/modules/registry.bicep", "adminUserEnabled: false", "adminUserEnabled: true")
@@ -571,9 +690,13 @@ def test_checkov_sees_a_fault_and_says_when_it_cannot_read(project: Path) -> Non
     assert report["summary"]["parsing_errors"] == 1
 
 
-def test_documentation_lists_the_rules_that_do_not_hold(project: Path) -> None:
-    """docs/infra.md names every checkov rule that is skipped, and no other."""
-    assert set(re.findall(r"CKV2?_AZURE_\d+", (project / "docs/infra.md").read_text("utf-8"))) == set(CHECKOV_SKIPS)
+@pytest.mark.parametrize("platform", ["aml"])
+def test_a_rule_without_a_reason_and_a_stale_one_are_found(project: Path) -> None:
+    """Taking a rule out of the table of docs/resources.md, or marking it as the other language's, changes the list."""
+    rules = page.checkov_rules(project, "Bicep")
+    assert "CKV_AZURE_243" in rules - page.checkov_rules(project, "Terraform")
+    change(project, page.PAGE, "| CKV_AZURE_166 |", "| CKV_AZURE_166 (Terraform) |")
+    assert rules - page.checkov_rules(project, "Bicep") == {"CKV_AZURE_166"}
 
 
 # --- tasks
@@ -583,9 +706,8 @@ def poe(project: Path, task: str, **environment: str) -> subprocess.CompletedPro
     """Run a task of tasks/infra.toml with a bare environment."""
     (project / "pyproject.toml").write_text('[tool.poe]\ninclude = ["tasks/infra.toml"]\n', "utf-8")
     command = [sys.executable, "-m", "poethepoet", "-C", str(project), "-e", "simple", task]
-    return subprocess.run(
-        command, capture_output=True, text=True, env={"PATH": os.environ["PATH"], **environment}, timeout=60
-    )
+    environment = {"PATH": os.environ["PATH"], **environment}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
 
 
 @pytest.mark.parametrize("task", ["infra-plan", "infra-deploy", "infra-outputs"])
@@ -597,11 +719,42 @@ def test_a_task_without_a_resource_group_says_so(project: Path, task: str) -> No
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("platform", ["aml"])
 def test_a_task_for_an_unknown_environment_says_so(project: Path) -> None:
     """An environment without a parameter file ends the task before it calls Azure."""
     done = poe(project, "infra-plan", AZURE_RESOURCE_GROUP="rg", ENVIRONMENT="test")
     assert done.returncode == 2
     assert "there is no infra/test.parameters.json" in done.stderr
+
+
+def fake_az(project: Path, script: str) -> str:
+    """A PATH with Python and, when a script is given, an `az` that is it."""
+    folder = project / "fake"
+    folder.mkdir()
+    (folder / "python").symlink_to(sys.executable)
+    if script:
+        (folder / "az").write_text(f"#!/bin/sh\n{script}\n", "utf-8")
+        (folder / "az").chmod(0o755)
+    return str(folder)
+
+
+@pytest.mark.parametrize("platform", ["aml"])
+@pytest.mark.parametrize(("script", "status"), [("", 2), ("exit 0", 0)], ids=["missing", "there"])
+def test_tools_are_checked_before_they_are_needed(project: Path, script: str, status: int) -> None:
+    """`infra-tools` passes with the Azure CLI and otherwise tells in one line where to get it."""
+    done = poe(project, "infra-tools", PATH=fake_az(project, script))
+    assert done.returncode == status, done.stderr
+    assert ("error: az is not installed" in done.stderr) is (status == 2)
+
+
+def test_outputs_are_printed_one_a_line(project: Path) -> None:
+    """`infra-outputs` asks Azure for the outputs of the module `platform` and prints name=value, nothing else."""
+    assert "  name: 'platform'\n" in (project / "infra/main.bicep").read_text("utf-8")
+    shown = json.dumps({name: {"type": "String", "value": f"the {name}"} for name in sorted(outputs(project))})
+    path = fake_az(project, f"case \"$*\" in *'--name platform'*) echo '{shown}' ;; esac")
+    done = poe(project, "infra-outputs", PATH=path, AZURE_RESOURCE_GROUP="rg")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [f"{name}=the {name}" for name in sorted(outputs(project))]
 
 
 def test_tasks_name_files_that_exist(project: Path) -> None:
@@ -611,84 +764,3 @@ def test_tasks_name_files_that_exist(project: Path) -> None:
     paths = {name.replace("${ENVIRONMENT:-dev}", environment) for name in named for environment in ENVIRONMENTS}
     assert len(paths) == 1 + len(ENVIRONMENTS)
     assert [path for path in paths if not (project / path).is_file()] == []
-
-
-# --- the bootstrap of docs/infra.md
-
-RECORDER = """#!/bin/sh
-{ printf '%s' "${0##*/}"; printf '\\037%s' "$@"; printf '\\036'; } >> "$CALLS"
-case "$*" in
-  *sub_claim_prefix*) echo "$PREFIX_OF_GITHUB" ;;
-  *"--query id"*) echo /subscriptions/s/resourceGroups/rg ;;
-  *"--name id-plan-dev"*principalId*) echo planner ;;
-  *principalId*) echo deployer ;;
-esac
-"""
-
-
-def bootstrap(project: Path, prefix: str) -> list[list[str]]:
-    """Run the script of docs/infra.md; az, gh and sleep only write down how they were called. Returns the calls."""
-    [script] = re.findall(
-        r"^```bash\n(set -euo pipefail.+?)^```", (project / "docs/infra.md").read_text("utf-8"), re.S | re.M
-    )
-    for command in ("az", "gh", "sleep"):
-        (project / "bin").mkdir(exist_ok=True)
-        (project / "bin" / command).write_text(RECORDER, "utf-8")
-        (project / "bin" / command).chmod(0o755)
-    script = re.sub(r"=<[^\n]+", "=filled-in", script)
-    environment = {
-        "PATH": f"{project / 'bin'}:{os.environ['PATH']}",
-        "CALLS": str(project / "calls"),
-        "PREFIX_OF_GITHUB": prefix,
-    }
-    subprocess.run(["bash", "-c", script], env=environment, check=True, capture_output=True, timeout=60)
-    calls = (project / "calls").read_text("utf-8").split("\036")
-    return [call.split("\037") for call in calls if call]
-
-
-def option(call: list[str], name: str) -> str:
-    """The value of an option in a call, or nothing."""
-    return call[call.index(name) + 1] if name in call else ""
-
-
-@pytest.mark.parametrize("prefix", ["repo:org/fares", "repo:org@12/fares@345"], ids=["by name", "immutable"])
-def test_bootstrap_takes_the_subject_from_github(project: Path, prefix: str) -> None:
-    """Both forms of GitHub's subject end up in the federated credentials as they are, one environment each."""
-    calls = bootstrap(project, prefix)
-    subjects = {option(call, "--subject") for call in calls} - {""}
-    assert subjects == {f"{prefix}:environment:plan-dev", f"{prefix}:environment:dev"}
-
-
-def test_bootstrap_gives_the_planner_no_right_to_write(project: Path) -> None:
-    """The identity of pull requests reads and asks; the deploying one assigns roles under the condition only."""
-    calls = bootstrap(project, "repo:org/fares")
-    granted = {
-        (option(call, "--assignee-object-id"), option(call, "--role")): option(call, "--condition")
-        for call in calls
-        if call[:4] == ["az", "role", "assignment", "create"]
-    }
-    assert [role for principal, role in granted if principal == "planner"] == ["Deployment planner of filled-in"]
-    by_name = {
-        ROLES.get(role, role): condition for (principal, role), condition in granted.items() if principal == "deployer"
-    }
-    assert set(by_name) == {"Contributor", "Lock writer of filled-in", "Role Based Access Control Administrator"}
-    condition = by_name["Role Based Access Control Administrator"]
-    attribute = "Microsoft.Authorization/roleAssignments:RoleDefinitionId"
-    listed = "{" + ", ".join(assigned_roles(project).values()) + "}"
-    assert condition == (
-        "((!(ActionMatches{'Microsoft.Authorization/roleAssignments/write'})) OR "
-        f"(@Request[{attribute}] ForAnyOfAnyValues:GuidEquals {listed})) AND "
-        "((!(ActionMatches{'Microsoft.Authorization/roleAssignments/delete'})) OR "
-        f"(@Resource[{attribute}] ForAnyOfAnyValues:GuidEquals {listed}))"
-    )
-
-
-def test_bootstrap_defines_roles_as_json(project: Path) -> None:
-    """The two roles of our own are valid definitions, bound to the resource group, and none can delete or assign."""
-    defined = [
-        json.loads(text) for call in bootstrap(project, "repo:org/fares") if (text := option(call, "--role-definition"))
-    ]
-    assert [role["AssignableScopes"] for role in defined] == [["/subscriptions/s/resourceGroups/rg"]] * 2
-    actions = {action for role in defined for action in role["Actions"]}
-    assert {action.rsplit("/", 1)[1] for action in actions} == {"read", "write", "action"}
-    assert {action for action in actions if action.endswith("write")} == {"Microsoft.Authorization/locks/write"}
