@@ -1,0 +1,663 @@
+"""Bicep and Terraform of one platform make the same things, so the choice of a language is a matter of taste.
+
+Both are read without their compilers and without Azure, by bicep_project and terraform_files. Where one language says in two
+resources what the other says in one, or cannot say something at all, the reason is written down here; all else is equal.
+Each comparison is also shown two projects that differ and must turn red.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import bicep_project as bicep
+import pytest
+import terraform_files as terraform
+from bicep_types import Json, accessors, body_of, parse
+from test_bicep import PLATFORMS
+
+# Contract 3: what a project's platform files read.
+CONTRACT = {
+    "aml": {
+        "workspace_name",
+        "resource_group_name",
+        "storage_account_name",
+        "key_vault_name",
+        "container_registry_name",
+        "application_insights_name",
+        "compute_name",
+        "compute_identity_client_id",
+    },
+    "databricks": {
+        "workspace_name",
+        "workspace_url",
+        "resource_group_name",
+        "storage_account_name",
+        "catalog_storage_url",
+        "access_connector_id",
+    },
+}
+
+STORAGE = "Microsoft.Storage/storageAccounts"
+BLOBS = "Microsoft.Storage/storageAccounts/blobServices"
+CONTAINER = "Microsoft.Storage/storageAccounts/blobServices/containers"
+VAULT = "Microsoft.KeyVault/vaults"
+REGISTRY = "Microsoft.ContainerRegistry/registries"
+LOGS = "Microsoft.OperationalInsights/workspaces"
+INSIGHTS = "Microsoft.Insights/components"
+DIAGNOSTICS = "Microsoft.Insights/diagnosticSettings"
+LOCK = "Microsoft.Authorization/locks"
+BUDGET = "Microsoft.Consumption/budgets"
+IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
+AML = "Microsoft.MachineLearningServices/workspaces"
+COMPUTE = "Microsoft.MachineLearningServices/workspaces/computes"
+DATABRICKS = "Microsoft.Databricks/workspaces"
+CONNECTOR = "Microsoft.Databricks/accessConnectors"
+
+TYPES = {
+    STORAGE: "azurerm_storage_account",
+    CONTAINER: "azurerm_storage_container",
+    VAULT: "azurerm_key_vault",
+    REGISTRY: "azurerm_container_registry",
+    LOGS: "azurerm_log_analytics_workspace",
+    INSIGHTS: "azurerm_application_insights",
+    DIAGNOSTICS: "azurerm_monitor_diagnostic_setting",
+    LOCK: "azurerm_management_lock",
+    BUDGET: "azurerm_consumption_budget_resource_group",
+    IDENTITY: "azurerm_user_assigned_identity",
+    AML: "azurerm_machine_learning_workspace",
+    COMPUTE: "azurerm_machine_learning_compute_cluster",
+    DATABRICKS: "azurerm_databricks_workspace",
+    CONNECTOR: "azurerm_databricks_access_connector",
+}
+# Types that count differently, with the reason.
+BICEP_ONLY = {
+    BLOBS: "in Terraform a block of the storage account",
+    bicep.ASSIGNMENTS: "one loop a scope; compared right by right instead",
+}
+FIREWALL = "azurerm_storage_account_network_rules"
+TERRAFORM_ONLY = {
+    "azurerm_role_assignment": "one loop for all scopes; compared right by right instead",
+    FIREWALL: "in Bicep a property of the storage account",
+}
+
+# Where each setting stands, by type. `not` before a Terraform path: the opposite is said there.
+Paths = Mapping[str, str]
+SETTINGS: Mapping[str, Paths] = {
+    STORAGE: {
+        "kind": "account_kind",
+        "sku.name": "account_replication_type",
+        "properties.accessTier": "access_tier",
+        "properties.isHnsEnabled": "is_hns_enabled",
+        "properties.allowSharedKeyAccess": "shared_access_key_enabled",
+        "properties.defaultToOAuthAuthentication": "default_to_oauth_authentication",
+        "properties.allowBlobPublicAccess": "allow_nested_items_to_be_public",
+        "properties.allowCrossTenantReplication": "cross_tenant_replication_enabled",
+        "properties.isLocalUserEnabled": "local_user_enabled",
+        "properties.minimumTlsVersion": "min_tls_version",
+        "properties.supportsHttpsTrafficOnly": "https_traffic_only_enabled",
+        "properties.publicNetworkAccess": "public_network_access_enabled",
+        "properties.networkAcls.bypass": "network_rules.bypass",
+        "properties.networkAcls.defaultAction": "network_rules.default_action",
+    },
+    BLOBS: {
+        "properties.deleteRetentionPolicy.days": "blob_properties.delete_retention_policy.days",
+        "properties.containerDeleteRetentionPolicy.days": "blob_properties.container_delete_retention_policy.days",
+    },
+    CONTAINER: {"properties.publicAccess": "container_access_type"},
+    VAULT: {
+        "properties.sku.name": "sku_name",
+        "properties.enableRbacAuthorization": "rbac_authorization_enabled",
+        "properties.enablePurgeProtection": "purge_protection_enabled",
+        "properties.softDeleteRetentionInDays": "soft_delete_retention_days",
+        "properties.publicNetworkAccess": "public_network_access_enabled",
+        "properties.networkAcls.bypass": "network_acls.bypass",
+        "properties.networkAcls.defaultAction": "network_acls.default_action",
+    },
+    REGISTRY: {
+        "sku.name": "sku",
+        "properties.adminUserEnabled": "admin_enabled",
+        "properties.anonymousPullEnabled": "anonymous_pull_enabled",
+        "properties.publicNetworkAccess": "public_network_access_enabled",
+        "properties.networkRuleBypassOptions": "network_rule_bypass_option",
+    },
+    LOGS: {
+        "properties.sku.name": "sku",
+        "properties.retentionInDays": "retention_in_days",
+        "properties.features.disableLocalAuth": "not local_authentication_enabled",
+        "properties.features.enableLogAccessUsingOnlyResourcePermissions": "allow_resource_only_permissions",
+    },
+    INSIGHTS: {"properties.Application_Type": "application_type"},
+    BUDGET: {"properties.amount": "amount", "properties.timeGrain": "time_grain"},
+    AML: {
+        "kind": "kind",
+        "sku.name": "sku_name",
+        "identity.type": "identity.type",
+        "properties.systemDatastoresAuthMode": "storage_account_access_type",
+        "properties.publicNetworkAccess": "public_network_access_enabled",
+        "properties.v1LegacyMode": "v1_legacy_mode_enabled",
+    },
+    COMPUTE: {
+        "identity.type": "identity.type",
+        "properties.disableLocalAuth": "not local_auth_enabled",
+        "properties.properties.vmSize": "vm_size",
+        "properties.properties.vmPriority": "vm_priority",
+        "properties.properties.remoteLoginPortPublicAccess": "ssh_public_access_enabled",
+        "properties.properties.scaleSettings.minNodeCount": "scale_settings.min_node_count",
+        "properties.properties.scaleSettings.maxNodeCount": "scale_settings.max_node_count",
+        "properties.properties.scaleSettings.nodeIdleTimeBeforeScaleDown": (
+            "scale_settings.scale_down_nodes_after_idle_duration"
+        ),
+    },
+    DATABRICKS: {
+        "sku.name": "sku",
+        "properties.managedResourceGroupId": "managed_resource_group_name",
+        "properties.publicNetworkAccess": "public_network_access_enabled",
+        "properties.requiredNsgRules": "network_security_group_rules_required",
+        "properties.parameters.enableNoPublicIp.value": "custom_parameters.no_public_ip",
+    },
+    CONNECTOR: {"identity.type": "identity.type"},
+}
+# Decided in test_bicep and not said in Terraform, because there it cannot be otherwise.
+IMPLIED = {
+    (VAULT, "properties.enableSoftDelete"): "Terraform's vaults always have it",
+    (BLOBS, "properties.deleteRetentionPolicy.enabled"): "the block turns it on",
+    (BLOBS, "properties.containerDeleteRetentionPolicy.enabled"): "the block turns it on",
+}
+# The same meaning in other words: Bicep's value, then Terraform's.
+SAME = {
+    ("publicNetworkAccess", "${local.public_network_access_enabled}"),
+    ("publicNetworkAccess == Enabled ? Allow : Deny", '${local.public_network_access_enabled ? "Allow" : "Deny"}'),
+    (
+        "publicNetworkAccess == Enabled ? AllRules : NoAzureDatabricksRules",
+        '${local.public_network_access_enabled ? "AllRules" : "NoAzureDatabricksRules"}',
+    ),
+    ("SystemAssigned,UserAssigned", "SystemAssigned, UserAssigned"),
+    ("None", "private"),
+    ("AzureServices", ("AzureServices",)),
+    ("storageRedundancy", '${split("_", var.storage_redundancy)[1]}'),
+    ("computeVmSize", "${upper(var.compute_vm_size)}"),  # Azure answers in capitals
+    ("${subscription().id}/resourceGroups/${managedResourceGroupName}", "rg-dbw-${local.base_name}-${local.hash}"),
+}
+SWITCHED_OFF = ("properties.properties.remoteLoginPortPublicAccess", "Disabled", False)
+
+# Parameters that one language has more of, or checks better, with the reason.
+TERRAFORM_PARAMETERS = {"resource_group_name": "a deployment of Bicep goes into a group that the command names"}
+OTHER_DEFAULTS = {"location": "Bicep knows the region of the group before it starts, Terraform does not"}
+PATTERNS = {
+    "workload": "Bicep checks the length only",
+    "budget_start_date": "Bicep has no patterns",
+}
+
+
+class Matrix(Protocol):
+    """Every offered variant, rendered once."""
+
+    @property
+    def projects(self) -> Mapping[str, Path]: ...
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One platform in both languages, each in a folder to break at will."""
+
+    platform: str
+    bicep: Path
+    terraform: Path
+
+
+@pytest.fixture(params=CONTRACT)
+def platform(request: pytest.FixtureRequest) -> str:
+    """Each platform in turn; a test of one platform's file gives its own."""
+    return str(request.param)
+
+
+@pytest.fixture
+def pair(matrix: Matrix, platform: str, tmp_path: Path) -> Pair:
+    """The infrastructure of a platform, twice."""
+    for language in ("bicep", "terraform"):
+        variant = next(name for name in matrix.projects if {platform, language} <= set(name.split("-")))
+        shutil.copytree(matrix.projects[variant] / "infra", tmp_path / language / "infra")
+    return Pair(platform, tmp_path / "bicep", tmp_path / "terraform")
+
+
+def snake(name: str) -> str:
+    """`computeVmSize` in Terraform's way: compute_vm_size."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+# --- outputs
+
+
+def output_problems(pair: Pair) -> list[str]:
+    """Outputs that are not exactly the contract's."""
+    found = {"bicep": bicep.outputs(pair.bicep), "terraform": terraform.outputs(pair.terraform)}
+    return [f"{language}: {name}" for language in found for name in sorted(found[language] ^ CONTRACT[pair.platform])]
+
+
+# --- resources
+
+
+def resource_problems(pair: Pair) -> list[str]:
+    """Types without a counterpart, and types of which one language makes more."""
+    ours = Counter(made.type for made in bicep.resources(pair.bicep))
+    theirs = terraform.resources(pair.terraform)
+    unknown = [f"bicep: {kind}" for kind in ours.keys() - TYPES.keys() - BICEP_ONLY.keys()]
+    unknown += [f"terraform: {kind}" for kind in theirs.keys() - set(TYPES.values()) - TERRAFORM_ONLY.keys()]
+    return unknown + [
+        f"{TYPES[kind]}: {ours[kind]} in Bicep, {theirs[TYPES[kind]]} in Terraform"
+        for kind in TYPES
+        if ours[kind] != theirs[TYPES[kind]]
+    ]
+
+
+# --- what the resources are like
+
+
+def step(value: Any, path: str) -> Any:
+    """The value at a dotted path of a Terraform body, in which a block is a list of one; None when it is not there."""
+    for key in path.split("."):
+        value = value[0] if isinstance(value, list) and len(value) == 1 else value
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def plain(value: Any) -> Any:
+    """A Bicep value to compare: `a == b ? c : d` as one line, all else as it is. pycep reads it as a == (b ? c : d)."""
+    operands = bicep.at(value, "operator.operands")
+    chosen = bicep.at(operands, "operand_2.operator.operands")
+    if not chosen or "condition" not in chosen:
+        return value
+    return f"{operands['operand_1']} == {chosen['condition']} ? {chosen['true_value']} : {chosen['false_value']}"
+
+
+def arguments(project: Path) -> dict[tuple[str, str], Any]:
+    """What main.bicep gives to the parameters of each module, by the module's file and the parameter."""
+    return {
+        (Path(module["detail"]["path"]).name, name): value
+        for module in parse(project / "infra/main.bicep")["modules"].values()
+        for name, value in body_of(module).get("params", {}).items()
+    }
+
+
+def literals(project: Path) -> dict[str, Any]:
+    """The locals of a Terraform project that are plain values, as they are referred to."""
+    return {
+        f"${{local.{name}}}": value
+        for _, block in terraform.blocks(project, "locals")
+        for name, value in block.items()
+        if isinstance(value, bool)
+    }
+
+
+def is_same(ours: Any, theirs: Any) -> bool:
+    """Whether a Bicep value and a Terraform value mean the same."""
+    theirs = tuple(theirs) if isinstance(theirs, list) else theirs
+    if isinstance(ours, bool) or isinstance(theirs, bool):
+        return ours is theirs
+    if isinstance(ours, dict):
+        return False  # an expression that is compared nowhere: say it in plain words, or teach `plain` to read it
+    return ours == theirs or (ours, theirs) in SAME or (isinstance(ours, str) and theirs == f"${{var.{snake(ours)}}}")
+
+
+def setting_problems(pair: Pair) -> list[str]:
+    """Settings that one language does not say, or says otherwise."""
+    given, known = arguments(pair.bicep), literals(pair.terraform)
+    blocks = {resource.type: resource.body for resource in terraform.made(pair.terraform)}
+    blocks[TYPES[STORAGE]] = {**blocks[TYPES[STORAGE]], "network_rules": blocks.get(FIREWALL)}
+    found = []
+    for resource in bicep.resources(pair.bicep):
+        body = blocks.get(TYPES.get(STORAGE if resource.type == BLOBS else resource.type, ""), {})
+        for path, counterpart in SETTINGS.get(resource.type, {}).items():
+            ours = plain(bicep.at(resource.body, path))
+            ours = given.get((resource.file, ours), ours) if isinstance(ours, str) else ours
+            theirs = step(body, counterpart.removeprefix("not "))
+            theirs = known.get(theirs, theirs) if isinstance(theirs, str) else theirs
+            if counterpart.startswith("not ") and isinstance(theirs, bool):
+                theirs = not theirs
+            if (path, ours, theirs) != SWITCHED_OFF and (ours is None or not is_same(ours, theirs)):
+                found.append(f"{resource.type} {path}: {ours!r} in Bicep, {theirs!r} in Terraform")
+    return found
+
+
+def test_every_decided_setting_is_compared(platform: str) -> None:
+    """A setting that test_bicep holds fast is compared here, or has a reason why not."""
+    decided = {(kind, path) for kind, paths in PLATFORMS[platform].settings.items() for path in paths}
+    assert decided - IMPLIED.keys() <= {(kind, path) for kind, paths in SETTINGS.items() for path in paths}
+
+
+# --- names
+
+
+def bicep_names(project: Path) -> dict[str, str]:
+    """The name of each resource that has one of its own, by type, with what stands behind `names` put in."""
+    main, given = parse(project / "infra/main.bicep"), arguments(project)
+    declared = main["variables"]["names"]["value"]
+    base = main["variables"]["baseName"]["value"]
+    found = {}
+    for resource in bicep.resources(project):
+        name = resource.body["name"]
+        if name == "name":
+            name = declared[next(accessors(given[resource.file, "name"]))[-1]]
+        if resource.type not in {LOCK, DIAGNOSTICS, BLOBS, bicep.ASSIGNMENTS}:
+            found[resource.type] = name.replace("${baseName}", base)
+    if DATABRICKS in found:
+        found["managed resource group"] = declared["managedResourceGroup"]
+    return found
+
+
+def terraform_names(project: Path) -> dict[str, str]:
+    """The same of a Terraform project, written in Bicep's way."""
+    blocks = {resource.type: resource.body for resource in terraform.made(project)}
+    found = {kind: blocks[theirs]["name"] for kind, theirs in TYPES.items() if theirs in blocks}
+    if DATABRICKS in found:
+        found["managed resource group"] = blocks[TYPES[DATABRICKS]]["managed_resource_group_name"]
+    base = next(block["base_name"] for _, block in terraform.blocks(project, "locals") if "base_name" in block)
+    for kind, name in found.items():
+        found[kind] = re.sub(r"\$\{(?:local|var)\.", "${", name.replace("${local.base_name}", base))
+    return {kind: name for kind, name in found.items() if kind not in {LOCK, DIAGNOSTICS}}
+
+
+def name_problems(pair: Pair) -> list[str]:
+    """Resources that are called differently; the hash itself is each language's own."""
+    ours, theirs = bicep_names(pair.bicep), terraform_names(pair.terraform)
+    return [
+        f"{kind}: {ours.get(kind)} in Bicep, {theirs.get(kind)} in Terraform"
+        for kind in sorted(ours.keys() | theirs.keys())
+        if ours.get(kind) != theirs.get(kind)
+    ]
+
+
+# --- rights, locks, logs and budget: what hangs on other resources
+
+Facts = Counter[tuple[Any, ...]]
+
+
+def reference(text: str) -> str:
+    """What a Terraform expression refers to: the type of a resource, or `var.` and the name."""
+    parts = text.removeprefix("${").split(".")
+    return f"var.{parts[1].removesuffix('}')}" if parts[0] == "var" else parts[0]
+
+
+def bicep_rights(project: Path) -> Facts:
+    """(scope, principal, kind of principal, id of the role), in Terraform's words."""
+    tree = parse(project / "infra/platform.bicep")
+    found: Facts = Counter()
+    for module in tree["modules"].values():
+        called = parse(project / "infra" / module["detail"]["path"])
+        [scope] = [resource["type"] for resource in called["resources"].values() if resource["existing"]]
+        for entry in body_of(module)["params"]["assignments"]:
+            who = next(accessors(entry["principalId"]), (entry["principalId"],))[0]
+            made = tree["resources"].get(who)
+            role = bicep.roles(project)[next(accessors(entry["role"]))[-1]]
+            principal = TYPES[made["type"]] if made else f"var.{snake(who)}"
+            found[TYPES[scope], principal, entry["principalType"], role] += 1
+    return found
+
+
+def terraform_rights(project: Path) -> Facts:
+    """The same, of a role assignment for itself and of one for each entry of `local.rights`."""
+    values = {name: value for _, block in terraform.blocks(project, "locals") for name, value in block.items()}
+    found: Facts = Counter()
+    for made in terraform.made(project):
+        if made.type != "azurerm_role_assignment":
+            continue
+        if "for_each" not in made.body:
+            role = re.search(r"local\.roles\.(\w+)", made.body["role_definition_id"])
+            right = (made.body["scope"], made.body["principal_id"], made.body["principal_type"], role and role[1])
+            found[right_of(*right, values)] += 1
+            continue
+        assert "local.rights" in made.body["for_each"], made.name
+        for entry in values["rights"]:
+            who = values["principals"][entry["who"]]
+            found[right_of(values["scopes"][entry["on"]], who["id"], who["type"], entry["role"], values)] += 1
+    return found
+
+
+def right_of(scope: str, principal: str, kind: str, role: str | None, values: Json) -> tuple[Any, ...]:
+    """One right as bicep_rights writes it."""
+    return reference(scope), reference(principal), kind, values["roles"].get(role, role)
+
+
+def bicep_attached(project: Path) -> Facts:
+    """Locks, diagnostic settings and notifications of the budget, each with what it hangs on."""
+    found: Facts = Counter()
+    for resource in bicep.resources(project):
+        body, properties = resource.body, resource.body.get("properties", {})
+        types = {made.name: made.type for made in bicep.resources(project) if made.file == resource.file}
+        if resource.type == LOCK:
+            found[TYPES[types[body["scope"]]], body["name"], properties["level"], properties["notes"]] += 1
+        if resource.type == DIAGNOSTICS:
+            logs = tuple(log["categoryGroup"] for log in properties["logs"] if log["enabled"])
+            found[TYPES[types[body["scope"]]], body["name"], logs] += 1
+        if resource.type == BUDGET:
+            for mail in properties["notifications"].values():
+                found["budget", mail["operator"], mail["threshold"], mail["thresholdType"]] += mail["enabled"]
+    return found
+
+
+def terraform_attached(project: Path) -> Facts:
+    """The same of a Terraform project."""
+    found: Facts = Counter()
+    for resource in terraform.made(project):
+        body = resource.body
+        if resource.type == TYPES[LOCK]:
+            assert "var.delete_locks" in body["count"]
+            found[reference(body["scope"]), body["name"], body["lock_level"], body["notes"]] += 1
+        if resource.type == TYPES[DIAGNOSTICS]:
+            logs = tuple(log["category_group"] for log in body["enabled_log"])
+            found[reference(body["target_resource_id"]), body["name"], logs] += 1
+        if resource.type == TYPES[BUDGET]:
+            for mail in body["notification"]:
+                found["budget", mail["operator"], mail["threshold"], mail["threshold_type"]] += 1
+    return found
+
+
+def difference(ours: Facts, theirs: Facts) -> list[str]:
+    """What only one of the two has."""
+    assert ours, "nothing to compare"
+    return [f"Bicep only: {fact}" for fact in ours - theirs] + [f"Terraform only: {fact}" for fact in theirs - ours]
+
+
+def right_problems(pair: Pair) -> list[str]:
+    """Rights that only one language gives."""
+    return difference(bicep_rights(pair.bicep), terraform_rights(pair.terraform))
+
+
+def attached_problems(pair: Pair) -> list[str]:
+    """Locks, logs and mails that only one language has, or words differently."""
+    forecast = ("budget", "GreaterThanOrEqualTo", 100)  # the Bicep type says Forecasted as well
+    assert any(fact[:3] == forecast for fact in bicep_attached(pair.bicep))
+    return difference(bicep_attached(pair.bicep), terraform_attached(pair.terraform))
+
+
+# --- parameters
+
+
+def variables(project: Path) -> dict[str, Json]:
+    """The variables of a Terraform project."""
+    return {
+        name: body
+        for file, block in terraform.blocks(project, "variable")
+        for name, body in block.items()
+        if "/" not in file
+    }
+
+
+def tfvars(project: Path, environment: str) -> Json:
+    """The values of one environment."""
+    path = project / f"infra/{environment}.tfvars"
+    return terraform.parse(path, path.read_text("utf-8"))
+
+
+def value_problems(pair: Pair) -> list[str]:
+    """Values that an environment gives in one language only, or differently."""
+    found = []
+    for environment in bicep.ENVIRONMENTS:
+        ours = {snake(name): value for name, value in bicep.values(pair.bicep, environment).items()}
+        theirs = tfvars(pair.terraform, environment)
+        found += [
+            f"{environment}: {name}: {ours.get(name)!r} in Bicep, {theirs.get(name)!r} in Terraform"
+            for name in sorted(ours.keys() | theirs.keys())
+            if ours.get(name) != theirs.get(name) or (name in ours) != (name in theirs)
+        ]
+    return found
+
+
+def bicep_limits(parameter: Json) -> dict[str, Any]:
+    """What a parameter takes: listed values, or the ends of a range."""
+    rules = bicep.decorators(parameter)
+    listed = {"allowed": tuple(rules["allowed"])} if "allowed" in rules else {}
+    return listed | {end: rules[f"{end}_value"] for end in ("min", "max") if f"{end}_value" in rules}
+
+
+def terraform_limits(name: str, body: Json) -> dict[str, Any]:
+    """The same from the conditions of a variable, which say it in code."""
+    found: dict[str, Any] = {}
+    for rule in body.get("validation", []):
+        condition = rule["condition"]
+        if listed := re.search(rf"contains\(\[(.*?)\], var\.{name}\)", condition):
+            found["allowed"] = tuple(re.findall(r'"([^"]*)"', listed[1]))
+        for end, sign in (("min", ">="), ("max", "<=")):
+            if limit := re.search(rf"var\.{name} {sign} (\d+)", condition):
+                found[end] = int(limit[1])
+    return found
+
+
+def default(parameter: Json) -> Any:
+    """The default of a Bicep parameter, None when there is none."""
+    return parameter["default"]
+
+
+KINDS = {"string": "string", "int": "number", "bool": "bool", "array": "${list(string)}"}
+
+
+def parameter_problems(pair: Pair) -> list[str]:
+    """Parameters that one language lacks, or that have another type, default or limit."""
+    ours = {snake(name): declared for name, declared in bicep.declared_parameters(pair.bicep).items()}
+    theirs = variables(pair.terraform)
+    found = [
+        f"{name}: in one language only" for name in sorted(ours.keys() ^ (theirs.keys() - TERRAFORM_PARAMETERS.keys()))
+    ]
+    for name in sorted(ours.keys() & theirs.keys()):
+        first, second = ours[name], theirs[name]
+        if KINDS[first["type"]] != second["type"]:
+            found.append(f"{name}: {first['type']} in Bicep, {second['type']} in Terraform")
+        if default(first) != second.get("default") and name not in OTHER_DEFAULTS:
+            found.append(f"{name}: default {default(first)!r} in Bicep, {second.get('default')!r} in Terraform")
+        if bicep_limits(first) != terraform_limits(name, second):
+            found.append(f"{name}: {bicep_limits(first)} in Bicep, {terraform_limits(name, second)} in Terraform")
+        patterns = "regex(" in str(second.get("validation"))
+        if patterns != (name in PATTERNS):
+            found.append(f"{name}: a pattern in Terraform" if patterns else f"{name}: no pattern in Terraform")
+    return found
+
+
+def test_both_take_a_workload_of_the_same_length(pair: Pair) -> None:
+    """Bicep's lengths and Terraform's pattern admit the same short and long names."""
+    rules = bicep.decorators(bicep.declared_parameters(pair.bicep)["workload"])
+    condition = variables(pair.terraform)["workload"]["validation"][0]["condition"]
+    found = re.search(r'regex\(\\?"(.+?)\\?",', condition)
+    assert found
+    admitted = [length for length in range(40) if re.fullmatch(found[1], "a" * length)]
+    assert admitted == list(range(rules["min_length"], rules["max_length"] + 1))
+
+
+# --- the comparisons themselves
+
+COMPARISONS = {
+    "outputs": output_problems,
+    "resources": resource_problems,
+    "settings": setting_problems,
+    "names": name_problems,
+    "rights": right_problems,
+    "locks, logs and mails": attached_problems,
+    "values": value_problems,
+    "parameters": parameter_problems,
+}
+
+
+@pytest.mark.parametrize("comparison", COMPARISONS)
+def test_both_languages_say_the_same(pair: Pair, comparison: str) -> None:
+    """Outputs, resources, settings, names, rights, locks, logs, mails, values and parameters agree."""
+    assert COMPARISONS[comparison](pair) == []
+
+
+def test_reasons_are_still_needed(pair: Pair) -> None:
+    """What is excused as different is there; an excuse for nothing would hide the next difference."""
+    made = {resource.type for resource in bicep.resources(pair.bicep)}
+    assert made >= BICEP_ONLY.keys()
+    assert terraform.resources(pair.terraform).keys() >= TERRAFORM_ONLY.keys()
+    assert variables(pair.terraform).keys() >= TERRAFORM_PARAMETERS.keys() | OTHER_DEFAULTS.keys() | PATTERNS.keys()
+
+
+# Differences that must be found: comparison, platform, language, file, text, text instead.
+FAULTS = [
+    ("outputs", "aml", "terraform", "outputs.tf", 'output "compute_name"', 'output "cluster_name"'),
+    ("outputs", "databricks", "bicep", "platform.bicep", "output workspace_url", "output workspaceUrl"),
+    ("resources", "aml", "bicep", "modules/vault.bicep", "Insights/diagnosticSettings@", "Insights/webtests@"),
+    ("resources", "aml", "terraform", "vault.tf", '"azurerm_management_lock"', '"azurerm_key_vault_key"'),
+    ("resources", "databricks", "terraform", "platform.tf", '"azurerm_storage_container"', '"azurerm_dbfs"'),
+    ("settings", "aml", "terraform", "storage.tf", "shared_access_key_enabled        = false", ""),
+    ("settings", "aml", "terraform", "vault.tf", '= "Deny"', '= "Allow"'),
+    ("settings", "aml", "bicep", "platform.bicep", "minNodeCount: 0", "minNodeCount: 1"),
+    (
+        "settings",
+        "aml",
+        "terraform",
+        "platform.tf",
+        "local_auth_enabled            = false",
+        "local_auth_enabled = true",
+    ),
+    ("settings", "aml", "terraform", "platform.tf", "storage_hierarchical = false", "storage_hierarchical = true"),
+    ("settings", "databricks", "bicep", "main.bicep", "hierarchical: true", "hierarchical: false"),
+    ("settings", "databricks", "terraform", "platform.tf", "no_public_ip = true", "no_public_ip = false"),
+    ("settings", "databricks", "bicep", "platform.bicep", "'NoAzureDatabricksRules'", "'AllRules'"),
+    ("settings", "databricks", "terraform", "storage.tf", '? "Allow" : "Deny"', '? "Deny" : "Allow"'),
+    ("names", "aml", "bicep", "main.bicep", "'kv-${workload}", "'vault-${workload}"),
+    ("names", "databricks", "terraform", "platform.tf", '"dbac-', '"ac-'),
+    (
+        "rights",
+        "aml",
+        "terraform",
+        "roles.tf",
+        'who = "ci", role = "azureml_data',
+        'who = "people", role = "azureml_data',
+    ),
+    ("rights", "aml", "bicep", "platform.bicep", "role: roles.acrPull", "role: roles.azureMLDataScientist"),
+    ("rights", "databricks", "terraform", "roles.tf", "azurerm_storage_account.main.id", "local.group"),
+    ("rights", "databricks", "bicep", "platform.bicep", "principalType: 'ServicePrincipal'", "principalType: 'User'"),
+    ("locks, logs and mails", "aml", "terraform", "registry.tf", "azurerm_container_registry.main.id", "local.x"),
+    ("locks, logs and mails", "databricks", "terraform", "platform.tf", '"allLogs"', '"audit"'),
+    ("locks, logs and mails", "databricks", "bicep", "modules/budget.bicep", "threshold: 80", "threshold: 90"),
+    ("values", "aml", "terraform", "prod.tfvars", "delete_locks        = true", "delete_locks        = false"),
+    ("values", "databricks", "bicep", "dev.parameters.json", '"value": 200', '"value": 201'),
+    ("values", "databricks", "terraform", "staging.tfvars", "budget_emails      = []", ""),
+    ("parameters", "aml", "terraform", "platform_variables.tf", '"Standard_D4ds_v4"', '"Standard_DS3_v2"'),
+    ("parameters", "aml", "bicep", "main.bicep", "@maxValue(100)", "@maxValue(50)"),
+    ("parameters", "databricks", "terraform", "variables.tf", '"Standard_GRS", ', ""),
+    (
+        "parameters",
+        "databricks",
+        "bicep",
+        "main.bicep",
+        "param deleteLocks bool = true",
+        "param deleteLocks bool = false",
+    ),
+    ("parameters", "databricks", "terraform", "variables.tf", 'variable "team"', 'variable "owner"'),
+]
+
+
+@pytest.mark.parametrize(("comparison", "platform", "language", "file", "old", "new"), FAULTS)
+def test_a_difference_is_found(pair: Pair, comparison: str, language: str, file: str, old: str, new: str) -> None:
+    """Whatever one language says alone or otherwise turns its comparison red."""
+    path = (pair.bicep if language == "bicep" else pair.terraform) / "infra" / file
+    text = path.read_text("utf-8")
+    assert old in text, f"{file} has no {old!r} to break"
+    path.write_text(text.replace(old, new), "utf-8")
+    assert COMPARISONS[comparison](pair)

@@ -1,0 +1,843 @@
+"""The Terraform of a generated project, checked without Azure and without HashiCorp's registry.
+
+Terraform itself checks form, types and references, and runs the project's own tests against mocked resources; the provider
+that it attaches to knows the schema only (terraform_providers.py). What no schema holds is a rule here: settings that may not
+move, roles, locks, values of each environment. Each checker is also shown a broken file and must turn red.
+
+Tools come by path: TF_SCHEMA (made by terraform_schema.py) and CHECKOV (an environment of its own). Terraform is on the path.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import hcl2
+import pytest
+from azure_roles import PRIVILEGED, ROLES
+from terraform_files import OPTIONS, Json, blocks, files, made, outputs, resources
+from terraform_providers import attached
+from terraform_schema import apply_changes
+
+PLATFORMS = ("aml", "databricks")
+ENVIRONMENTS = ("dev", "staging", "prod")
+GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+# What the project's files of a platform read; the same names in every infrastructure language.
+OUTPUTS = {
+    "aml": {
+        "workspace_name",
+        "resource_group_name",
+        "storage_account_name",
+        "key_vault_name",
+        "container_registry_name",
+        "application_insights_name",
+        "compute_name",
+        "compute_identity_client_id",
+    },
+    "databricks": {
+        "workspace_name",
+        "workspace_url",
+        "resource_group_name",
+        "storage_account_name",
+        "catalog_storage_url",
+        "access_connector_id",
+    },
+}
+
+# Settings that may not move, by type; a number stands for the place in a list of blocks.
+PUBLIC = "${local.public_network_access_enabled}"
+COMMON: Mapping[str, Mapping[str, Any]] = {
+    "azurerm_storage_account": {
+        "shared_access_key_enabled": False,
+        "default_to_oauth_authentication": True,
+        "allow_nested_items_to_be_public": False,
+        "cross_tenant_replication_enabled": False,
+        "local_user_enabled": False,
+        "min_tls_version": "TLS1_2",
+        "https_traffic_only_enabled": True,
+        "public_network_access_enabled": PUBLIC,
+        "blob_properties.0.delete_retention_policy.0.days": "${var.data_recovery_days}",
+        "blob_properties.0.container_delete_retention_policy.0.days": "${var.data_recovery_days}",
+    },
+    "azurerm_storage_account_network_rules": {
+        "bypass": ["AzureServices"],
+        "default_action": '${local.public_network_access_enabled ? "Allow" : "Deny"}',
+    },
+    "azurerm_log_analytics_workspace": {"local_authentication_enabled": False, "allow_resource_only_permissions": True},
+}
+SETTINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "aml": {
+        **COMMON,
+        "azurerm_key_vault": {
+            "rbac_authorization_enabled": True,
+            "purge_protection_enabled": True,
+            "public_network_access_enabled": PUBLIC,
+            "network_acls.0.bypass": "AzureServices",
+            "network_acls.0.default_action": "Deny",
+        },
+        "azurerm_container_registry": {
+            "admin_enabled": False,
+            "anonymous_pull_enabled": False,
+            "public_network_access_enabled": PUBLIC,
+            "network_rule_bypass_option": "AzureServices",
+        },
+        "azurerm_machine_learning_workspace": {
+            "storage_account_access_type": "Identity",
+            "public_network_access_enabled": PUBLIC,
+            "v1_legacy_mode_enabled": False,
+        },
+        "azurerm_machine_learning_compute_cluster": {
+            "identity.0.type": "UserAssigned",
+            "local_auth_enabled": False,
+            "ssh_public_access_enabled": False,
+            "scale_settings.0.min_node_count": 0,
+        },
+    },
+    "databricks": {
+        **COMMON,
+        "azurerm_databricks_workspace": {
+            "sku": "premium",
+            "public_network_access_enabled": PUBLIC,
+            "custom_parameters.0.no_public_ip": True,
+        },
+        "azurerm_storage_container": {"container_access_type": "private"},
+    },
+}
+
+# Hold what cannot be made again, so each can carry a delete lock.
+STATEFUL = frozenset({"azurerm_storage_account", "azurerm_key_vault", "azurerm_container_registry"})
+
+# checkov's rules that do not hold, each with its reason. docs/resources.md and docs/infra.md list them for the reader.
+CHECKOV_SKIPS = {
+    "CKV2_AZURE_1": "keys of one's own belong to the landing zone",
+    "CKV2_AZURE_33": "private endpoints come with the private network",
+    "CKV_AZURE_33": "no queue is used",
+    "CKV_AZURE_35": "jobs without a private network reach storage over its public endpoint, by identity",
+    "CKV_AZURE_206": "wants a second region; prod keeps three zones, tested here, so that data stays in its region",
+}
+CHECKOV_SKIPS_OF: Mapping[str, Mapping[str, str]] = {
+    "aml": {
+        **CHECKOV_SKIPS,
+        "CKV2_AZURE_32": "private endpoints come with the private network",
+        "CKV_AZURE_164": "content trust is withdrawn from the registry, and the provider has no argument for it",
+        "CKV_AZURE_165": "one region holds the images",
+        "CKV_AZURE_166": "quarantine needs a scanner that releases images, which belongs to the landing zone",
+        "CKV_AZURE_167": "a registered model must find its image",
+        "CKV_AZURE_189": "the endpoint is public, its firewall admits trusted services only",
+        "CKV_AZURE_233": "the registry spreads over zones by itself",
+        "CKV_AZURE_237": "data endpoints belong to a private network",
+    },
+    "databricks": {
+        **CHECKOV_SKIPS,
+        "CKV2_AZURE_21": "Unity Catalog logs who reads",
+        "CKV2_AZURE_48": "keys of one's own belong to the landing zone",
+    },
+}
+
+
+class Rendered(Protocol):
+    """One content that some variants share, as tests/conftest.py gives it."""
+
+    @property
+    def relative(self) -> str: ...
+    @property
+    def variants(self) -> tuple[str, ...]: ...
+
+
+class Matrix(Protocol):
+    """Every offered variant, rendered once."""
+
+    @property
+    def projects(self) -> Mapping[str, Path]: ...
+    def unique(self, *globs: str) -> list[Rendered]: ...
+
+
+def tool(variable: str, how: str) -> str:
+    """The path of a file that nox gives; a missing one is a failure, never a skip."""
+    path = os.environ.get(variable, "")
+    if not Path(path).is_file():
+        pytest.fail(f"{variable} is no file ({path or 'unset'}): {how}")
+    return path
+
+
+@cache
+def schema() -> Json:
+    """The provider's schema."""
+    found: Json = json.loads(Path(tool("TF_SCHEMA", "see terraform_schema.py")).read_text("utf-8"))
+    return found
+
+
+def copy_of(platform: str, matrix: Matrix, to: Path) -> Path:
+    """A project's infrastructure in a folder of its own, to break at will."""
+    variant = next(name for name in matrix.projects if {platform, "terraform"} <= set(name.split("-")))
+    for part in ("infra", "tasks", "docs"):
+        shutil.copytree(matrix.projects[variant] / part, to / part)
+    return to
+
+
+@pytest.fixture(params=PLATFORMS)
+def platform(request: pytest.FixtureRequest) -> str:
+    """Each platform in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def project(platform: str, matrix: Matrix, tmp_path: Path) -> Path:
+    """The project of each platform in turn."""
+    return copy_of(platform, matrix, tmp_path)
+
+
+@pytest.fixture
+def aml(matrix: Matrix, tmp_path: Path) -> Path:
+    """The project of Azure ML, for tests of what it alone has or what needs one project only."""
+    return copy_of("aml", matrix, tmp_path)
+
+
+def change(project: Path, file: str, old: str, new: str) -> None:
+    """Break a file; fails when the text is not there, so that a negative test cannot break nothing."""
+    text = (project / file).read_text("utf-8")
+    assert old in text, f"{file} has no {old!r} to break"
+    (project / file).write_text(text.replace(old, new), "utf-8")
+
+
+@contextmanager
+def provider(project: Path) -> Iterator[dict[str, str]]:
+    """The environment in which Terraform finds a provider that knows the types which the files name."""
+    if not shutil.which("terraform"):
+        pytest.fail("terraform is not on the path: install release 1.11")
+    types = {name for path in files(project) for name in re.findall(r"\bazurerm_\w+", path.read_text("utf-8"))}
+    with attached("hashicorp/azurerm", schema(), types) as environment:
+        yield {**os.environ, **environment}
+
+
+def terraform(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Terraform in infra/."""
+    command = ["terraform", f"-chdir={project / 'infra'}", *arguments, "-no-color"]
+    with provider(project) as environment:
+        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+
+
+def validate(project: Path) -> str:
+    """What is wrong with the files: the errors of `init` and `validate`, or nothing."""
+    done = terraform(project, "init", "-backend=false")
+    if done.returncode == 0:
+        done = terraform(project, "validate")
+    return " ".join(done.stderr.split()) if done.returncode else ""
+
+
+def run_tests(project: Path, *arguments: str) -> tuple[bool, int, str]:
+    """Whether the project's own tests pass, how many did, and everything that was said."""
+    initialised = terraform(project, "init", "-backend=false")
+    assert initialised.returncode == 0, initialised.stderr
+    done = terraform(project, "test", *arguments)
+    passed = re.search(r"(\d+) passed", done.stdout)
+    return done.returncode == 0, int(passed[1]) if passed else 0, done.stdout + done.stderr
+
+
+# --- form, types, references, logic
+
+
+def test_infrastructure_is_the_same_for_every_kind_of_model(matrix: Matrix, platform: str) -> None:
+    """Infrastructure depends on the platform alone: one content a path, whatever the project predicts."""
+    found = [
+        item.relative
+        for item in matrix.unique("infra/**/*.tf", "infra/**/*.hcl", "infra/*.tfvars", "infra/*.tfbackend")
+        if any({platform, "terraform"} <= set(variant.split("-")) for variant in item.variants)
+    ]
+    assert sorted(found) == sorted(set(found))
+
+
+def test_files_have_terraforms_form(project: Path) -> None:
+    """`terraform fmt` has nothing to change, in tests and values too."""
+    command = ("fmt", "-check", "-recursive")
+    assert terraform(project, *command).stdout == ""
+    change(project, "infra/dev.tfvars", "delete_locks ", "delete_locks   ")
+    assert terraform(project, *command).stdout == "dev.tfvars\n"
+
+
+def test_terraform_accepts_the_files(project: Path) -> None:
+    """Arguments, blocks, types and references fit the provider's schema and each other."""
+    assert validate(project) == ""
+
+
+BROKEN = {
+    "an argument misspelt": ("storage.tf", "shared_access_key_enabled ", "shared_acess_key_enabled ", "Unsupported argument"),
+    "a nested one misspelt": ("vault.tf", "default_action ", "default_actoin ", "Unsupported argument"),
+    "a block misspelt": ("storage.tf", "blob_properties {", "blob_property {", "Unsupported block type"),
+    "a required one missing": ("registry.tf", "sku ", "# sku ", 'The argument "sku" is required'),
+    "a required block missing": ("platform.tf", "scale_settings {", "dynamic \"identity\" {\n for_each = []\n content {",
+        "Unclosed configuration block"),
+    "a list for a text": ("vault.tf", '"standard"', '["standard"]', "string required"),
+    "a text for a number": ("platform.tf", "= 0\n", '= "none"\n', "a number is required"),
+    "an unknown resource type": ("vault.tf", '"azurerm_key_vault" "main"', '"azurerm_keyvault" "main"', "Invalid resource type"),
+    "an argument of an older release": ("vault.tf", "rbac_authorization_enabled ", "enable_rbac_authorization ", "not expected"),
+    "a block of an older release": ("vault.tf", 'enabled_log {\n    category_group = "audit"', 'metric {\n    category = "x"',
+        "Unsupported block type"),
+    "an attribute that is none": ("outputs.tf", "compute.client_id", "compute.clientid", "Unsupported attribute"),
+    "an undeclared variable": ("vault.tf", "var.vault_recovery_days", "var.recovery_days", "undeclared input variable"),
+    "an undeclared local": ("vault.tf", "local.hash", "local.hsh", "undeclared local value"),
+    "an undeclared resource": ("outputs.tf", "azurerm_key_vault.main", "azurerm_key_vault.vault", "undeclared resource"),
+    "another variable type": ("variables.tf", "type        = list(string)", "type        = number", "Invalid default value"),
+    "what nobody can read": ("vault.tf", '"standard"', '"standard', "Invalid"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_file_that_does_not_fit_is_found(aml: Path, fault: str) -> None:
+    """Each kind of fault that a plan would refuse is found here."""
+    file, old, new, finding = BROKEN[fault]
+    change(aml, f"infra/{file}", old, new)
+    assert finding in validate(aml)
+
+
+def test_the_projects_own_tests_pass(project: Path) -> None:
+    """Names, rights, locks, budget and refused values behave as infra/tests says; none of its files is passed over."""
+    written = sum(path.read_text("utf-8").count('\nrun "') for path in (project / "infra/tests").glob("*.tftest.hcl"))
+    passed, count, said = run_tests(project)
+    assert passed, said
+    assert count == written >= 15
+
+
+WRONG_LOGIC = {
+    "a name without hash": ("main.tf", '0, 5)\n', '0, 0)\n', "common"),
+    "a hash of nothing of the owner": ("main.tf", "lower(data.azurerm_resource_group.main.id)", '"x"', "common"),
+    "a long code": ("main.tf", 'staging = "stg"', 'staging = "staging"', "common"),
+    "a lock for everybody": ("storage.tf", "var.delete_locks ? 1 : 0", "1", "common"),
+    "a lock for nobody": ("registry.tf", "var.delete_locks ? 1 : 0", "0", "platform"),
+    "a budget without addresses": ("budget.tf", 'var.budget_start_date != "" && length(var.budget_emails) > 0',
+        'var.budget_start_date != ""', "common"),
+    "an open firewall": ("storage.tf", '? "Allow" : "Deny"', '? "Allow" : "Allow"', "common"),
+    "a looser check": ("variables.tf", "{1,9}", "{1,19}", "common"),
+    "a check without an end": ("platform_variables.tf", "var.vault_recovery_days <= 90", "true", "platform"),
+    "a right without an id": ("roles.tf", 'given = var.people_group_id != ""', "given = true", "platform"),
+    "people as an identity": ("roles.tf", 'type = "Group"', 'type = "ServicePrincipal"', "platform"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", WRONG_LOGIC)
+def test_the_projects_own_tests_find_wrong_logic(aml: Path, fault: str) -> None:
+    """Files that Terraform accepts and that do something else than promised fail the project's own tests."""
+    file, old, new, tests = WRONG_LOGIC[fault]
+    change(aml, f"infra/{file}", old, new)
+    passed, _, said = run_tests(aml, f"-filter=tests/{tests}.tftest.hcl")
+    assert not passed, said
+    assert "0 failed" not in said
+
+
+def test_a_change_of_the_schema_must_change_something() -> None:
+    """azurerm_changes.toml may not name what the schema does not have: a stale line would hide a mistake."""
+    empty: Json = {"attributes": {}, "blocks": {}}
+    with pytest.raises(KeyError, match="long_gone"):
+        apply_changes({"provider": empty, "resources": {}}, {"provider": {"removed": ["long_gone"]}, "resources": {}})
+
+
+# --- settings that may not move
+
+
+def at(body: Any, path: str) -> Any:
+    """The value at a dotted path, or None."""
+    for key in path.split("."):
+        if isinstance(body, list):
+            body = body[int(key)] if len(body) > int(key) else None
+        else:
+            body = body.get(key) if isinstance(body, dict) else None
+    return body
+
+
+def setting_problems(project: Path, platform: str) -> list[str]:
+    """Settings that are not as decided, and types that the project lost."""
+    lost = [f"no {kind}" for kind in SETTINGS[platform] if not resources(project)[kind]]
+    return lost + [
+        f"{resource.file}:{resource.type}.{path} is {at(resource.body, path)!r}"
+        for resource in made(project)
+        for path, wanted in SETTINGS[platform].get(resource.type, {}).items()
+        if at(resource.body, path) is not wanted and at(resource.body, path) != wanted
+    ]
+
+
+def test_settings_are_as_decided(project: Path, platform: str) -> None:
+    """No shared key or local login, no anonymous reader, TLS 1.2, no admin user, a vault by role, no public node."""
+    assert setting_problems(project, platform) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("storage.tf", "shared_access_key_enabled        = false", "shared_access_key_enabled = true"),
+        ("storage.tf", "  shared_access_key_enabled        = false\n", ""),
+        ("storage.tf", '"TLS1_2"', '"TLS1_0"'),
+        ("storage.tf", "= local.public_network_access_enabled\n", "= true\n"),
+        ("monitoring.tf", "local_authentication_enabled    = false", "local_authentication_enabled = true"),
+        ("vault.tf", "purge_protection_enabled      = true", "purge_protection_enabled = false"),
+        ("vault.tf", "rbac_authorization_enabled    = true", "rbac_authorization_enabled = false"),
+        ("vault.tf", '"Deny"', '"Allow"'),
+        ("registry.tf", "admin_enabled                 = false", "admin_enabled = true"),
+        ("platform.tf", '"Identity"', '"AccessKey"'),
+        ("platform.tf", "local_auth_enabled            = false", "local_auth_enabled = true"),
+        ("platform.tf", "min_node_count                       = 0", "min_node_count = 1"),
+    ],
+)
+def test_a_loosened_setting_is_found(aml: Path, file: str, old: str, new: str) -> None:
+    """Turning a guard off, or leaving it to the provider's default, is found."""
+    change(aml, f"infra/{file}", old, new)
+    assert len(setting_problems(aml, "aml")) == 1
+
+
+def key_problems(project: Path) -> list[str]:
+    """Attributes that hold keys, passwords of any kind, and access policies."""
+    pattern = re.compile(
+        r"\w*(?:access_key\b|shared_key|connection_string|instrumentation_key|sas_token|password|secret|access_policy)\w*"
+    )
+    return [
+        f"{path.name}: {match[0]}"
+        for path in files(project)
+        for match in pattern.finditer(re.sub(r"#.*", "", path.read_text("utf-8")))
+    ]
+
+
+def test_no_key_is_read_or_written(project: Path) -> None:
+    """Nothing reads a key, takes a secret or puts one into an output."""
+    assert key_problems(project) == []
+    change(
+        project,
+        "infra/outputs.tf",
+        "azurerm_storage_account.main.name\n",
+        "azurerm_storage_account.main.primary_access_key\n",
+    )
+    assert key_problems(project) == ["outputs.tf: primary_access_key"]
+
+
+def provider_problems(project: Path) -> list[str]:
+    """Ways in which provider or backend could sign in with a key, or change what the subscription offers."""
+    [(_, provider)] = blocks(project, "provider")
+    [(_, settings)] = blocks(project, "terraform")
+    backend = settings["backend"][0]["azurerm"]
+    wanted = {"storage_use_azuread": True, "resource_provider_registrations": "none"}
+    found = [name for name, value in wanted.items() if provider["azurerm"].get(name) != value]
+    return found + ([] if backend == {"use_azuread_auth": True} else [f"backend {backend}"])
+
+
+def test_provider_and_state_sign_in_by_identity(project: Path) -> None:
+    """No key opens the state or a storage account, and a deployment registers nothing in the subscription."""
+    assert provider_problems(project) == []
+    change(project, "infra/terraform.tf", "use_azuread_auth = true", 'access_key = "x"')
+    change(project, "infra/terraform.tf", '"none"', '"core"')
+    assert provider_problems(project) == ["resource_provider_registrations", "backend {'access_key': 'x'}"]
+
+
+def test_versions_are_pinned(project: Path) -> None:
+    """The provider stays in one major release, the one whose schema is served here, and Terraform in its first."""
+    [(_, settings)] = blocks(project, "terraform")
+    release = schema()["release"]
+    assert settings["required_version"] == ">= 1.11, < 2.0"
+    [required] = settings["required_providers"]
+    assert required["azurerm"]["version"] == f"~> {release.rsplit('.', 1)[0]}"
+
+
+def lock_problems(project: Path) -> list[str]:
+    """Stateful resources without a delete lock."""
+    locked = {
+        resource.body["scope"]
+        for resource in made(project)
+        if resource.type == "azurerm_management_lock" and resource.body["lock_level"] == "CanNotDelete"
+    }
+    return [
+        resource.type
+        for resource in made(project)
+        if resource.type in STATEFUL and f"${{{resource.type}.{resource.name}.id}}" not in locked
+    ]
+
+
+def test_what_cannot_be_made_again_can_be_locked(project: Path) -> None:
+    """Storage, vault and registry each carry a delete lock that a variable turns on."""
+    assert lock_problems(project) == []
+    change(project, "infra/storage.tf", '"CanNotDelete"', '"ReadOnly"')
+    assert lock_problems(project) == ["azurerm_storage_account"]
+
+
+# --- roles
+
+
+def words(text: str) -> str:
+    """A name without spaces and case: 'AzureML Data Scientist' and azureml_data_scientist are one."""
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+def local_value(project: Path, name: str) -> Any:
+    """The value of a local."""
+    [value] = [block[name] for _, block in blocks(project, "locals") if name in block]
+    return value
+
+
+def role_problems(project: Path) -> list[str]:
+    """Ids that are no role, roles under a wrong name, and roles that no deployment may assign."""
+    roles: dict[str, str] = local_value(project, "roles")
+    found = [
+        f"{path.name}: {guid} is outside `roles`"
+        for path in files(project)
+        for guid in GUID.findall(path.read_text("utf-8"))
+        if guid not in roles.values()
+    ]
+    for name, guid in roles.items():
+        if words(ROLES.get(guid, "")) != words(name):
+            found.append(f"{name}: {guid} is {ROLES.get(guid, 'no known role')}")
+        elif ROLES[guid] in PRIVILEGED:
+            found.append(f"{name} may change rights itself")
+    return found
+
+
+def test_roles_are_named_by_id_and_the_id_is_right(project: Path) -> None:
+    """Each id is a built-in role of Azure that carries the name given to it, and none can hand out rights."""
+    assert role_problems(project) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"7f951dda', '"7f951ddb'),
+        ("azureml_compute_operator  ", "network_reader  "),
+        ('"e503ece1-11d0-4e8e-8e2c-7a6c3bf38815"', '"8e3af657-a8ff-443c-a75c-2fe8c4bcb635"'),
+        ("scopes = {", 'owner = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"\n  scopes = {'),
+    ],
+    ids=["invented", "misnamed", "another role's", "outside the table"],
+)
+def test_a_wrong_role_is_found(aml: Path, old: str, new: str) -> None:
+    """An invented id, a right id under another role's name, another role's id, an id elsewhere in a file."""
+    change(aml, "infra/roles.tf", old, new)
+    assert len(role_problems(aml)) == 1
+
+
+def test_the_documentation_names_roles_rightly(project: Path) -> None:
+    """The ids in docs/infra.md, which open the state, are the roles that stand beside them."""
+    text = (project / "docs/infra.md").read_text("utf-8")
+    named = re.findall(rf"^ *\w+=({GUID.pattern}) # (.+)$", text, re.MULTILINE)
+    assert len(named) == len(GUID.findall(text)) == 3
+    assert [(guid, name) for guid, name in named if ROLES.get(guid) != name] == []
+
+
+def test_who_gets_which_role_in_azure_ml(aml: Path) -> None:
+    """The complete list of rights: a new one is a decision, made here and in docs/resources.md."""
+    rights = sorted((right["on"], right["who"], right["role"]) for right in local_value(aml, "rights"))
+    assert rights == [
+        ("registry", "compute", "acr_pull"),
+        ("storage", "ci", "storage_blob_data_contributor"),
+        ("storage", "compute", "storage_blob_data_contributor"),
+        ("storage", "compute", "storage_queue_data_contributor"),
+        ("storage", "compute", "storage_table_data_contributor"),
+        ("storage", "people", "storage_blob_data_contributor"),
+        ("storage", "people", "storage_file_data_privileged_contributor"),
+        ("workspace", "ci", "azureml_data_scientist"),
+        ("workspace", "people", "azureml_compute_operator"),
+        ("workspace", "people", "azureml_data_scientist"),
+    ]
+    assert resources(aml)["azurerm_role_assignment"] == 1
+
+
+def test_who_gets_which_role_in_databricks(matrix: Matrix, tmp_path: Path) -> None:
+    """The access connector opens the storage, and nobody else holds a role."""
+    project = copy_of("databricks", matrix, tmp_path)
+    [right] = [resource.body for resource in made(project) if resource.type == "azurerm_role_assignment"]
+    assert right["role_definition_id"].endswith("${local.roles.storage_blob_data_contributor}")
+    assert "access_connector" in right["principal_id"] and "azurerm_storage_account" in right["scope"]
+    assert list(local_value(project, "roles")) == ["storage_blob_data_contributor"]
+
+
+# --- contract, environments
+
+
+def test_outputs_are_the_contract(project: Path, platform: str) -> None:
+    """The outputs have the names that every infrastructure language gives, no more and no fewer."""
+    assert outputs(project) == OUTPUTS[platform]
+
+
+def test_every_variable_says_what_it_is(project: Path) -> None:
+    """Each variable has a type and a description."""
+    variables = {name: body for _, block in blocks(project, "variable") for name, body in block.items()}
+    assert len(variables) >= 12
+    assert [name for name, body in variables.items() if not body.get("type") or not body.get("description")] == []
+
+
+def values(project: Path, environment: str) -> Json:
+    """The values of one environment."""
+    found: Json = hcl2.loads(
+        (project / f"infra/{environment}.tfvars").read_text("utf-8"), serialization_options=OPTIONS
+    )
+    return found
+
+
+def test_every_environment_gives_the_same_variables(project: Path) -> None:
+    """The three files differ in values only, name declared variables, and each names its own environment."""
+    given = {environment: values(project, environment) for environment in ENVIRONMENTS}
+    assert len({tuple(found) for found in given.values()}) == 1
+    assert {environment: found["environment"] for environment, found in given.items()} == {e: e for e in ENVIRONMENTS}
+    declared = {name for _, block in blocks(project, "variable") for name in block}
+    assert set(given["dev"]) < declared
+
+
+VALUES_TEST = """
+mock_provider "azurerm" {
+  source = "./tests"
+}
+
+run "values" {
+  command = plan
+}
+"""
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_values_of_every_environment_are_accepted(project: Path, environment: str) -> None:
+    """No variable refuses what the file of an environment gives it, and everything can be planned."""
+    (project / "infra/tests/values.tftest.hcl").write_text(VALUES_TEST, "utf-8")
+    arguments = (
+        "-filter=tests/values.tftest.hcl",
+        f"-var-file={environment}.tfvars",
+        "-var=resource_group_name=rg-test",
+    )
+    passed, count, said = run_tests(project, *arguments)
+    assert passed and count == 1, said
+    change(project, f"infra/{environment}.tfvars", '"Standard_', '"Standard')
+    assert not run_tests(project, *arguments)[0]
+
+
+def test_prod_keeps_what_dev_may_lose(project: Path) -> None:
+    """Prod is locked, has copies in three zones and keeps deleted data and logs longer; dev is cheap."""
+    dev, prod = values(project, "dev"), values(project, "prod")
+    assert (dev["delete_locks"], prod["delete_locks"]) == (False, True)
+    assert prod["storage_redundancy"] in {"Standard_ZRS", "Standard_GZRS"}
+    for days in ("data_recovery_days", "log_retention_days"):
+        assert prod[days] > dev[days]
+
+
+def test_prod_keeps_vault_and_images_of_azure_ml(aml: Path) -> None:
+    """Prod's vault can be recovered as long as Azure allows, and its registry is not of the smallest tier."""
+    prod = values(aml, "prod")
+    assert prod["vault_recovery_days"] == 90
+    assert prod["registry_sku"] != "Basic"
+
+
+# --- checkov
+
+
+def checkov(folder: Path) -> Json:
+    """One run of checkov's Terraform rules over a folder, without network."""
+    executable = tool("CHECKOV", "install checkov==3.3.30 into an environment of its own")
+    command = [executable, "-d", str(folder), "--framework", "terraform", "--skip-download", "--quiet", "--compact"]
+    done = subprocess.run(
+        [*command, "-o", "json"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "BC_SKIP_MAPPING": "TRUE"},
+        timeout=300,
+    )
+    report: Json = json.loads(done.stdout)
+    return report
+
+
+def failed(report: Json) -> set[str]:
+    """The ids of the rules that a report says are broken."""
+    return {check["check_id"] for check in report["results"]["failed_checks"]}
+
+
+def test_checkov_finds_what_is_expected_and_nothing_else(project: Path, platform: str) -> None:
+    """Each resource is read by checkov, and the broken rules are exactly those with a reason: a stale skip is red too."""
+    report = checkov(project / "infra")
+    assert report["summary"]["parsing_errors"] == 0
+    assert report["summary"]["resource_count"] == resources(project).total()
+    assert report["summary"]["passed"] > 0
+    assert failed(report) == set(CHECKOV_SKIPS_OF[platform])
+
+
+def test_checkov_sees_a_fault_and_says_when_it_cannot_read(aml: Path) -> None:
+    """A registry with an admin user breaks a rule; a file that checkov cannot parse is counted, not passed over."""
+    change(aml, "infra/registry.tf", "admin_enabled                 = false", "admin_enabled = true")
+    change(aml, "infra/vault.tf", '"standard"', '"standard')
+    report = checkov(aml / "infra")
+    assert "CKV_AZURE_137" in failed(report)
+    assert report["summary"]["parsing_errors"] == 1
+
+
+def test_documentation_lists_the_rules_that_do_not_hold(project: Path, platform: str) -> None:
+    """Each rule that is skipped stands in docs/resources.md or docs/infra.md, and docs/infra.md lists no rule that holds."""
+    rule = re.compile(r"CKV2?_AZURE_\d+")
+    listed = {
+        name: set(rule.findall((project / "docs" / name).read_text("utf-8"))) for name in ("infra.md", "resources.md")
+    }
+    assert set(CHECKOV_SKIPS_OF[platform]) - listed["infra.md"] - listed["resources.md"] == set()
+    assert listed["infra.md"] - {name for skips in CHECKOV_SKIPS_OF.values() for name in skips} == set()
+    assert listed["infra.md"] & listed["resources.md"] == set()
+
+
+# --- tasks
+
+TASKS = ("infra-plan", "infra-deploy", "infra-outputs")
+
+# Writes down how it was called and with which subscription; says something, and prints outputs when asked for them.
+RECORDER = """#!/bin/sh
+{ printf '%s' "$ARM_SUBSCRIPTION_ID"; printf '\\037%s' "$@"; printf '\\036'; } >> "$CALLS"
+case "$2" in
+  output) echo '{"compute_name": {"value": "cpu"}, "workspace_name": {"value": "mlw-x"}}' ;;
+  *) echo "$2 done" ;;
+esac
+exit "${FAILS_WITH:-0}"
+"""
+
+
+def poe(project: Path, task: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a task of tasks/infra.toml."""
+    (project / "pyproject.toml").write_text('[tool.poe]\ninclude = ["tasks/infra.toml"]\n', "utf-8")
+    command = [sys.executable, "-m", "poethepoet", "-C", str(project), "-e", "simple", task]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+
+
+def recorded(project: Path, task: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a task with a Terraform that only writes down how it was called, and no variable but those given."""
+    (project / "bin").mkdir(exist_ok=True)
+    (project / "bin/terraform").write_text(RECORDER, "utf-8")
+    (project / "bin/terraform").chmod(0o755)
+    path = f"{project / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return poe(project, task, {"PATH": path, "CALLS": str(project / "calls"), **environment})
+
+
+def calls(project: Path) -> list[list[str]]:
+    """How Terraform was called, without the folder that each call names first."""
+    found = [call.split("\037") for call in (project / "calls").read_text("utf-8").split("\036") if call]
+    assert {call[1] for call in found} == {"-chdir=infra"}
+    return [[call[0], *call[2:]] for call in found]
+
+
+def test_the_validation_task_runs_every_check(aml: Path) -> None:
+    """`poe infra-validate` checks form and types and runs the project's tests, and fails when the form is not right."""
+    with provider(aml) as environment:
+        done = poe(aml, "infra-validate", environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "The configuration is valid" in done.stdout and "passed, 0 failed" in done.stdout
+        change(aml, "infra/main.tf", "locals {", "locals  {")
+        assert poe(aml, "infra-validate", environment).returncode != 0
+
+
+@pytest.fixture
+def ready(aml: Path) -> Path:
+    """A project whose environments know where their state lies."""
+    for environment in ENVIRONMENTS:
+        change(aml, f"infra/{environment}.tfbackend", '""', '"stfilledin"')
+    return aml
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_task_without_a_resource_group_says_so(ready: Path, task: str) -> None:
+    """Without AZURE_RESOURCE_GROUP a task ends with one clear line and status 2 before it calls Terraform."""
+    done = recorded(ready, task)
+    assert done.returncode == 2
+    assert "error: AZURE_RESOURCE_GROUP is not set" in done.stderr
+    assert "Traceback" not in done.stderr and not (ready / "calls").exists()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_task_for_an_unknown_environment_says_so(ready: Path, task: str) -> None:
+    """A misspelt ENVIRONMENT ends with the name of the file that is missing."""
+    done = recorded(ready, task, AZURE_RESOURCE_GROUP="rg", ENVIRONMENT="production")
+    assert done.returncode == 2
+    assert "error: ENVIRONMENT is production: there is no infra/production.tfvars" in done.stderr
+    assert not (ready / "calls").exists()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_task_without_a_place_for_the_state_says_so(aml: Path, task: str) -> None:
+    """A fresh project says that the state needs an account; it never falls back to a file in the repository."""
+    done = recorded(aml, task, AZURE_RESOURCE_GROUP="rg")
+    assert done.returncode == 2
+    assert "error: infra/dev.tfbackend names no storage account" in done.stderr
+    assert not (aml / "calls").exists()
+
+
+@pytest.mark.parametrize("environment", ["", *ENVIRONMENTS])
+def test_a_plan_needs_no_right_to_write(ready: Path, environment: str) -> None:
+    """A plan sets up the state of its own environment, takes no lock and writes no file."""
+    done = recorded(ready, "infra-plan", AZURE_RESOURCE_GROUP="rg", ENVIRONMENT=environment, AZURE_SUBSCRIPTION_ID="s")
+    assert done.returncode == 0, done.stderr
+    name = environment or "dev"
+    assert calls(ready) == [
+        ["s", "init", "-reconfigure", f"-backend-config={name}.tfbackend", "-no-color"],
+        ["s", "plan", "-lock=false", f"-var-file={name}.tfvars", "-var=resource_group_name=rg", "-no-color"],
+    ]
+    assert "plan done" in done.stdout
+
+
+def test_a_deployment_asks_nothing_and_waits_for_the_lock(ready: Path) -> None:
+    """A deployment applies what it plans, locked, and leaves no plan file behind."""
+    assert recorded(ready, "infra-deploy", AZURE_RESOURCE_GROUP="rg", ENVIRONMENT="prod").returncode == 0
+    [_, apply] = calls(ready)
+    assert apply == [
+        "",
+        "apply",
+        "-auto-approve",
+        "-lock-timeout=5m",
+        "-var-file=prod.tfvars",
+        "-var=resource_group_name=rg",
+        "-no-color",
+    ]
+
+
+def test_outputs_are_one_name_and_value_a_line(ready: Path) -> None:
+    """Nothing else goes to standard output, so that a program can read it."""
+    done = recorded(ready, "infra-outputs", AZURE_RESOURCE_GROUP="rg")
+    assert (done.returncode, done.stdout) == (0, "compute_name=cpu\nworkspace_name=mlw-x\n"), done.stderr
+
+
+def test_a_failure_of_terraform_is_a_failure_of_the_task(ready: Path) -> None:
+    """When Terraform ends with an error, so does the task, with status 2 and without going on."""
+    done = recorded(ready, "infra-deploy", AZURE_RESOURCE_GROUP="rg", FAILS_WITH="1")
+    assert done.returncode == 2
+    assert "error: terraform init failed" in done.stderr and len(calls(ready)) == 1
+
+
+def test_state_and_plans_stay_out_of_the_repository(project: Path) -> None:
+    """What Terraform writes is ignored by git, but for the lock file of the provider."""
+    (project / "infra/.terraform").mkdir(exist_ok=True)
+    written = [
+        ".terraform/terraform.tfstate",
+        "terraform.tfstate",
+        "terraform.tfstate.backup",
+        "x.tfplan",
+        ".terraform.lock.hcl",
+    ]
+    for name in written:
+        (project / "infra" / name).write_text("", "utf-8")
+    subprocess.run(["git", "init", "--quiet"], cwd=project, check=True)
+    done = subprocess.run(
+        ["git", "check-ignore", *(f"infra/{name}" for name in written)], cwd=project, capture_output=True, text=True
+    )
+    assert done.stdout.split() == [f"infra/{name}" for name in written[:-1]]
+
+
+def test_states_of_environments_lie_apart(project: Path) -> None:
+    """Each environment has a container of its own, so that dev's identity cannot write prod's state."""
+    containers = {
+        environment: re.findall(
+            r'container_name\s*= "(.+)"', (project / f"infra/{environment}.tfbackend").read_text("utf-8")
+        )
+        for environment in ENVIRONMENTS
+    }
+    assert containers == {environment: [f"tfstate-{environment}"] for environment in ENVIRONMENTS}
+    text = (project / "docs/infra.md").read_text("utf-8")
+    assert 'ENVIRONMENTS="dev staging prod"' in text and '--name "tfstate-$environment"' in text
+
+
+def test_scripts_of_the_documentation_are_sound(project: Path) -> None:
+    """The shell in docs/infra.md has no undefined variable or unquoted value."""
+    text = (project / "docs/infra.md").read_text("utf-8")
+    [script] = re.findall(r"^```bash\n(set -euo pipefail.+?)^```", text, re.S | re.M)
+    script = re.sub(r"=<[^\n]+", "=filled-in", script)
+    done = subprocess.run(["shellcheck", "--shell=bash", "-"], input=script, capture_output=True, text=True)
+    assert done.stdout == "" and done.returncode == 0
