@@ -23,15 +23,20 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, Protocol
 
+import ci_page
 import pytest
 import yaml
+from ci_page import option
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PINS = tomllib.loads((HERE / "action_pins.toml").read_text("utf-8"))
 USES = re.compile(r"^\s*(?:- )?uses:\s*(\S+)(?:\s+#\s*(\S+))?\s*$", re.MULTILINE)
 # Values of the answers that a shipped workflow must not know, those of later releases included.
-UNKNOWN_TO_CI = r"\b(classical|cv|nlp|rag|classification|regression|bicep|terraform)\b"
+UNKNOWN_TO_CI = re.compile(
+    r"\b(classical|cv|nlp|rag|classification|regression|aml|databricks|machine learning|bicep|terraform)\b",
+    re.IGNORECASE,
+)
 SCHEMAS = {
     "vendor.github-workflows": ".github/workflows/*.yml",
     "vendor.dependabot": ".github/dependabot.yml",
@@ -47,6 +52,8 @@ class Rendered(Protocol):
     def relative(self) -> str: ...
     @property
     def content(self) -> str: ...
+    @property
+    def variants(self) -> tuple[str, ...]: ...
 
 
 class Matrix(Protocol):
@@ -64,7 +71,9 @@ class Matrix(Protocol):
 def shipped(matrix: Matrix, tmp_path: Path) -> Path:
     """A repository that holds only the files which a made project has for GitHub and for commits."""
     folder = tmp_path / "shipped"
-    for file in matrix.unique(".github/**/*", ".pre-commit-config.yaml"):
+    for file in matrix.unique(".github/**/*", ".pre-commit-config.yaml", "docs/ci.md"):
+        if not any("github" in variant for variant in file.variants):
+            continue
         target = folder / file.relative
         assert not target.exists(), f"{file.relative} differs between variants; CI files are the same in all"
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -383,46 +392,17 @@ def test_a_broken_rule_is_found(shipped: Path, old: str, new: str, violation: st
     assert any(violation in line for line in violations(file))
 
 
-def called_tasks(repository: Path) -> set[str]:
-    """Names of the poe tasks that workflows call."""
-    text = "".join(file.read_text("utf-8") for file in workflows(repository))
-    return set(re.findall(r"\bpoe ([a-z][a-z-]*)", text))
-
-
-def defined_tasks(project: Path) -> set[str]:
-    """Names of the poe tasks that a made project defines."""
-    found: set[str] = set()
-    for file in sorted((project / "tasks").glob("*.toml")):
-        content = tomllib.loads(file.read_text("utf-8"))
-        found |= set(content.get("tool", {}).get("poe", content)["tasks"])
-    return found
-
-
-def test_every_called_task_exists(shipped: Path, matrix: Matrix) -> None:
-    """Whatever platform and infrastructure a project has, the tasks that its workflows call are there."""
-    called = called_tasks(shipped)
-    missing = {name: called - defined_tasks(project) for name, project in matrix.projects.items()}
-    assert {name: tasks for name, tasks in missing.items() if tasks} == {}
-    assert {"lint", "types", "coverage", "pipeline", "platform-train", "infra-plan"} <= called
-
-
-def test_a_task_that_does_not_exist_is_found(shipped: Path, matrix: Matrix) -> None:
-    """A misspelt task is missing from every project."""
-    replace(shipped / ".github/workflows/train.yml", "poe platform-train", "poe platform-trian")
-    called = called_tasks(shipped)
-    assert all("platform-trian" in called - defined_tasks(project) for project in matrix.projects.values())
-
-
-def test_workflows_know_no_project_type_and_no_infrastructure_language(shipped: Path) -> None:
-    """A CI file signs in and calls tasks; what is learnt and in which language is not its matter."""
-    text = "\n".join(file.read_text("utf-8") for file in shipped.rglob("*") if file.is_file())
-    assert re.findall(UNKNOWN_TO_CI, text, re.IGNORECASE) == []
-    assert re.findall(UNKNOWN_TO_CI, text + "# az bicep build", re.IGNORECASE) == ["bicep"]
+def test_workflows_know_no_project_type_platform_or_infrastructure_language(shipped: Path) -> None:
+    """A CI file signs in and calls tasks; what is learnt, where and in which language is not its matter."""
+    texts = {file.name: file.read_text("utf-8") for file in (shipped / ".github").rglob("*") if file.is_file()}
+    named = {name: found for name, text in texts.items() if (found := UNKNOWN_TO_CI.findall(text))}
+    assert named == {"settings.sh": ["DATABRICKS"]}  # a prefix of variables, the one place that lists them
+    assert UNKNOWN_TO_CI.findall("az bicep build of Databricks") == ["bicep", "Databricks"]
 
 
 def test_environments_are_the_ones_with_a_configuration(shipped: Path, matrix: Matrix) -> None:
     """Each environment that a workflow offers has its file in config/, and the other way round."""
-    for name in ("train.yml", "infra.yml"):
+    for name in ("train.yml", "score.yml", "infra.yml"):
         triggers = yaml.safe_load((shipped / ".github/workflows" / name).read_text("utf-8"))[True]
         offered = set(triggers["workflow_dispatch"]["inputs"]["environment"]["options"])
         for project in matrix.projects.values():
@@ -495,22 +475,64 @@ def test_a_stale_lock_stops_the_job(shipped: Path, locked: Path) -> None:
     assert "Run 'uv lock' and commit uv.lock." in done.stdout.splitlines()[-1]
 
 
+SIGN_IN = {"AZURE_CLIENT_ID": "us", "AZURE_TENANT_ID": "here", "AZURE_SUBSCRIPTION_ID": "ours"}
+
+
+def settings(shipped: Path, folder: Path, need: str, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Hand the variables of the environment `staging` over, as a workflow does."""
+    files = {"GITHUB_ENV": str(folder / "env"), "VARIABLES": json.dumps(variables)}
+    return script(shipped, "settings.sh", need, "staging", cwd=folder, **files)
+
+
 def test_a_configured_environment_is_ready(shipped: Path, tmp_path: Path) -> None:
-    """With every variable set the later steps may run, and nothing is said."""
-    done = script(shipped, "azure-settings.sh", "required", "dev", "PLUM", "PEAR", cwd=tmp_path, PLUM="1", PEAR="2")
+    """With a sign-in the later steps may run, and nothing is said."""
+    done = settings(shipped, tmp_path, "required", SIGN_IN)
     assert (done.returncode, done.stdout) == (0, "")
     assert (tmp_path / "output").read_text("utf-8") == "ready=true\n"
 
 
+def test_variables_reach_the_tasks_by_prefix(shipped: Path, tmp_path: Path) -> None:
+    """What a platform needs is handed over by its name; what a shell or the runner would obey is not."""
+    handed = {**SIGN_IN, "AZURE_PLUM": "a=b $(c) `d` 'e'", "DATABRICKS_HOST": "https://plums"}
+    kept = {
+        "PATH": "/evil",
+        "BASH_ENV": "evil",
+        "GITHUB_ENV": "evil",
+        "MY_AZURE_PLUM": "1",
+        "AZURE": "1",
+        "azure_plum": "1",
+    }
+    assert settings(shipped, tmp_path, "required", {**kept, **handed}).returncode == 0
+    lines = (tmp_path / "env").read_text("utf-8").splitlines()
+    assert sorted(lines) == sorted(f"{name}={value}" for name, value in handed.items())
+
+
+@pytest.mark.parametrize("value", ["one\nPATH=/evil", "one\rtwo", "one\n"])
+def test_a_variable_of_several_lines_is_refused(shipped: Path, tmp_path: Path, value: str) -> None:
+    """A second line would be a variable of any name; nothing at all is handed over then."""
+    done = settings(shipped, tmp_path, "optional", {**SIGN_IN, "AZURE_PLUM": value, "DATABRICKS_HOST": "x\ny"})
+    assert done.returncode == 1
+    assert done.stdout == (
+        "::error title=A variable has several lines::In 'staging' the value of AZURE_PLUM DATABRICKS_HOST must be one line.\n"
+    )
+    assert not (tmp_path / "env").exists()
+
+
 @pytest.mark.parametrize(("need", "code", "mark"), [("required", 1, "::error"), ("optional", 0, "::notice")])
-def test_a_missing_variable_is_named(shipped: Path, tmp_path: Path, need: str, code: int, mark: str) -> None:
-    """A required one ends the job, an optional one is passed over; both name it and its environment."""
-    done = script(shipped, "azure-settings.sh", need, "staging", "PLUM", "PEAR", cwd=tmp_path, PLUM="1", PEAR="")
+def test_a_missing_sign_in_is_named(shipped: Path, tmp_path: Path, need: str, code: int, mark: str) -> None:
+    """A required one ends the job, an optional one is passed over; both name what is missing and its environment."""
+    done = settings(shipped, tmp_path, need, {**SIGN_IN, "AZURE_TENANT_ID": ""})
     assert done.returncode == code
     assert done.stdout.startswith(mark)
-    assert "'staging' has no value for PEAR." in done.stdout
-    assert "'staging' has no value for PEAR." in (tmp_path / "summary").read_text("utf-8")
+    assert "'staging' has no value for AZURE_TENANT_ID." in done.stdout
+    assert "'staging' has no value for AZURE_TENANT_ID." in (tmp_path / "summary").read_text("utf-8")
     assert (tmp_path / "output").read_text("utf-8") == "ready=false\n"
+
+
+def test_an_environment_without_variables_is_not_ready(shipped: Path, tmp_path: Path) -> None:
+    """GitHub makes an environment by itself when a workflow names it; all that is missing is named at once."""
+    done = settings(shipped, tmp_path, "optional", {})
+    assert "has no value for AZURE_CLIENT_ID AZURE_TENANT_ID AZURE_SUBSCRIPTION_ID." in done.stdout
 
 
 def test_the_model_card_becomes_the_summary(shipped: Path, tmp_path: Path) -> None:
@@ -533,26 +555,131 @@ class Issuer(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def test_the_sign_in_is_renewed_with_a_fresh_token(shipped: Path, tmp_path: Path) -> None:
-    """It asks for a token that is meant for Azure, with the job's own right, and hands it to `az login`."""
-    az = tmp_path / "bin/az"
-    az.parent.mkdir()
-    az.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > asked\n', "utf-8")
-    az.chmod(0o755)
-    with HTTPServer(("127.0.0.1", 0), Issuer) as issuer:
-        threading.Thread(target=issuer.serve_forever, daemon=True).start()
-        job = {
-            "ACTIONS_ID_TOKEN_REQUEST_URL": f"http://127.0.0.1:{issuer.server_port}/token?v=1",
-            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "right",
-            "no_proxy": "127.0.0.1",
-        }
-        done = script(shipped, "renew-sign-in.sh", cwd=tmp_path, AZURE_CLIENT_ID="us", AZURE_TENANT_ID="here", **job)
-        issuer.shutdown()
-    assert done.returncode == 0, done.stderr
+@pytest.fixture
+def issuer() -> Iterator[HTTPServer]:
+    """A token service on this computer."""
+    with HTTPServer(("127.0.0.1", 0), Issuer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def stay_signed_in(shipped: Path, folder: Path, port: int, az: str) -> subprocess.CompletedProcess[str]:
+    """Stay signed in for two waits, with a stand-in of `az`."""
+    programs = {"az": az, "sleep": 'echo "$1" >> waits; test "$(wc -l < waits)" -le 2'}
+    (folder / "bin").mkdir()
+    for name, body in programs.items():
+        (folder / "bin" / name).write_text(f"#!/bin/sh\n{body}\n", "utf-8")
+        (folder / "bin" / name).chmod(0o755)
+    job = {
+        "ACTIONS_ID_TOKEN_REQUEST_URL": f"http://127.0.0.1:{port}/token?v=1",
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "right",
+        "no_proxy": "127.0.0.1",
+    }
+    return script(shipped, "stay-signed-in.sh", cwd=folder, **SIGN_IN, **job)
+
+
+def test_the_sign_in_is_renewed_with_a_fresh_token(shipped: Path, tmp_path: Path, issuer: HTTPServer) -> None:
+    """Before Azure forgets, it asks for a token that is meant for Azure, with the job's own right, and hands it to `az login`."""
+    done = stay_signed_in(shipped, tmp_path, issuer.server_port, 'printf "%s\\n" "$@" > asked')
+    assert done.stderr == ""
+    assert (tmp_path / "waits").read_text("utf-8").splitlines() == ["240"] * 3
     asked = (tmp_path / "asked").read_text("utf-8").splitlines()
     assert asked[:2] == ["login", "--service-principal"]
     assert asked[-6:-2] == ["--username", "us", "--tenant", "here"]
     assert asked[-1] == "/token?v=1&audience=api://AzureADTokenExchange Bearer right"
+
+
+def test_a_failed_renewal_is_tried_again(shipped: Path, tmp_path: Path, issuer: HTTPServer) -> None:
+    """A token service or Azure that does not answer once does not end the renewals."""
+    done = stay_signed_in(shipped, tmp_path, issuer.server_port, "exit 1")
+    assert done.stdout == "not signed in again, next try in four minutes\n" * 2
+    (tmp_path / "second").mkdir()
+    done = stay_signed_in(shipped, tmp_path / "second", 9, "touch signed-in")
+    assert done.stdout == "not signed in again, next try in four minutes\n" * 2
+    assert not (tmp_path / "second/signed-in").exists()
+
+
+# --- the script of docs/ci.md
+
+PRINTED = "PLANNER=planner\nDEPLOYER=deployer\nAZURE_CLIENT_ID=client-of-the-deployer\n"
+MADE: dict[str, str | None] = {
+    "account show --query id": "s",
+    "account show --query tenantId": "t",
+    "gh api + sub_claim_prefix": "p",
+    "identity show + plan + clientId": "client-of-the-planner",
+    "identity show + clientId": "client-of-the-deployer",
+    "identity show + plan + principalId": "planner",
+    "identity show + principalId": "deployer",
+}
+# How GitHub begins a subject, for an older and for a newer repository.
+PREFIXES = ["repo:owner/repository", "repo:owner@12/repository@345"]
+
+
+@pytest.fixture
+def page(shipped: Path) -> str:
+    """The one script of docs/ci.md."""
+    found = ci_page.scripts((shipped / "docs/ci.md").read_text("utf-8"))
+    assert len(found) == 1
+    return found[0]
+
+
+def test_the_script_of_the_page_is_sound_shell(page: str) -> None:
+    """shellcheck finds nothing in what a reader saves and runs."""
+    assert ci_page.shellcheck(tool("shellcheck"), page) == ""
+
+
+def test_an_unedited_script_does_nothing(shipped: Path, tmp_path: Path) -> None:
+    """A blank that nobody filled in is no shell, so the script ends before its first call."""
+    (text,) = ci_page.BLOCK.findall((shipped / "docs/ci.md").read_text("utf-8"))
+    trial = ci_page.tried(text, tmp_path, MADE, "az", "gh")
+    assert trial.code != 0 and trial.calls == []
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_the_page_makes_two_identities_for_one_environment(page: str, tmp_path: Path, prefix: str) -> None:
+    """The subject begins as GitHub says; the object ids that are printed are those of planner and deployer."""
+    trial = ci_page.tried(page, tmp_path, {**MADE, "gh api + sub_claim_prefix": prefix}, "az", "gh")
+    assert trial.code == 0, trial.errors
+    assert trial.printed == PRINTED
+    federated = trial.called("az", "identity", "federated-credential", "create")
+    names = [(option(call, "--identity-name"), option(call, "--subject")) for call in federated]
+    assert names == [
+        ("id-repository-plan-dev", f"{prefix}:environment:plan-dev"),
+        ("id-repository-dev", f"{prefix}:environment:dev"),
+    ]
+
+
+def test_the_page_sets_the_variables_that_a_workflow_checks(page: str, shipped: Path, tmp_path: Path) -> None:
+    """Each GitHub environment gets its own client, and with what was set the sign-in lacks nothing."""
+    trial = ci_page.tried(page, tmp_path, MADE, "az", "gh")
+    given: dict[str, dict[str, str]] = {}
+    for call in trial.called("gh", "variable", "set"):
+        given.setdefault(option(call, "--env"), {})[call[3]] = option(call, "--body")
+    assert given["dev"] == {
+        "AZURE_CLIENT_ID": "client-of-the-deployer",
+        "AZURE_TENANT_ID": "t",
+        "AZURE_SUBSCRIPTION_ID": "s",
+        "AZURE_RESOURCE_GROUP": "resource-group",
+    }
+    assert given["plan-dev"] == {**given["dev"], "AZURE_CLIENT_ID": "client-of-the-planner"}
+    assert settings(shipped, tmp_path, "required", given["dev"]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "fails", ["gh api + sub_claim_prefix", "identity create", "federated-credential create", "--method PUT"]
+)
+def test_the_page_stops_at_the_first_failure(page: str, tmp_path: Path, fails: str) -> None:
+    """A script that went on would print an id that nobody trusts."""
+    trial = ci_page.tried(
+        page,
+        tmp_path,
+        ci_page.failing(fails, MADE),
+        "az",
+        "gh",
+    )
+    assert trial.code != 0
+    assert "PLANNER=" not in trial.printed
 
 
 CHANGELOG = """# Changelog
