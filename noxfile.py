@@ -15,6 +15,7 @@ import nox
 
 ROOT = Path(__file__).parent
 CHECKOV = "checkov==3.3.30"
+AZURERM = "@cdktf/provider-azurerm@14.23.1"
 WORKERS = ("-n", "2")
 MEMORY = "/dev/shm"  # noqa: S108  (a folder of pytest's own is made in it)
 YAMLLINT = """{extends: default, rules: {
@@ -56,12 +57,12 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def render(session: nox.Session) -> None:
-    """One owner a path, every variant sound, every answer refused or kept as data."""
+    """One owner a path, every variant sound, every answer refused or kept as data, every switch of choices without loss."""
     install(session, "render")
     # Some hundred small renders: memory is twice as fast as a disk.
     if os.access(MEMORY, os.W_OK):
         session.env["PYTEST_DEBUG_TEMPROOT"] = MEMORY
-    tests = ("tests/test_ownership.py", "tests/test_render.py", "tests/test_answers.py")
+    tests = ("tests/test_ownership.py", "tests/test_render.py", "tests/test_answers.py", "tests/test_update.py")
     session.run("pytest", *WORKERS, *(session.posargs or tests))
 
 
@@ -70,13 +71,16 @@ def validate(session: nox.Session) -> None:
     """Real tools over each different rendered file."""
     install(session, "validate")
     session.env["CHECKOV"] = str(checkov(session))
-    session.env["AZMCP"] = str(azure_types(session))
+    packages = node_packages(session)
+    session.env["AZMCP"] = str(azmcp(packages))
+    session.env["NODE_PATH"] = str(packages / "node_modules")
+    session.env["TF_SCHEMA"] = str(terraform_schema(session))
     session.run("pytest", *WORKERS, *(session.posargs or ("tests/validators",)))
 
 
 @nox.session
 def lifecycle(session: nox.Session) -> None:
-    """The first day of a fresh project, for every project type and task."""
+    """The first day of a fresh project, for every project type and platform, and the checks of every task."""
     install(session, "render")
     session.run("pytest", *(session.posargs or ("tests/test_lifecycle.py",)))
 
@@ -114,8 +118,8 @@ def checkov(session: nox.Session) -> Path:
     return next((folder / "venv").glob("*/checkov*"))
 
 
-def azure_types(session: nox.Session) -> Path:
-    """Install the Node packages without running their scripts, and return the executable that knows Azure's resource types."""
+def node_packages(session: nox.Session) -> Path:
+    """Install the Node packages without running their scripts, and return the folder."""
     manifest = ROOT / "tests/validators/package.json"
     folder = tool_folder(session, manifest.read_text("utf-8"))
     if not (folder / "done").exists():
@@ -123,5 +127,26 @@ def azure_types(session: nox.Session) -> Path:
         # npm comes from a wheel of the same group, so that Python is all a machine needs.
         session.run("npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder))
         (folder / "done").touch()
+    return folder
+
+
+def azmcp(folder: Path) -> Path:
+    """The executable that knows Azure's resource types."""
     found = sorted(path for path in folder.glob("node_modules/@azure/mcp-*/dist/azmcp*") if path.suffix in {"", ".exe"})
     return found[0] if found else next((folder / "node_modules/.bin").glob("azmcp-*"))
+
+
+def terraform_schema(session: nox.Session) -> Path:
+    """Build the schema of Terraform's azurerm provider from a Node package, once for each state of its builder."""
+    builder, changes = (ROOT / "tests/validators" / name for name in ("terraform_schema.py", "azurerm_changes.toml"))
+    folder = tool_folder(session, AZURERM + builder.read_text("utf-8") + changes.read_text("utf-8"))
+    schema = folder / "azurerm.json"
+    if not (folder / "done").exists():
+        session.run("npm", "pack", "--silent", "--pack-destination", str(folder), AZURERM)
+        archive = next(folder.glob("*.tgz"))
+        shutil.unpack_archive(archive, folder, filter="data")
+        session.run("python", str(builder), str(folder / "package"), str(changes), str(schema))
+        archive.unlink()
+        shutil.rmtree(folder / "package")
+        (folder / "done").touch()
+    return schema

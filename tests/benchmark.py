@@ -2,17 +2,19 @@
 
 nox -s benchmark                  renders and a fresh project
 nox -s benchmark -- --renders     renders only, half a minute
+nox -s benchmark -- --scoring     a million rows, in one process and in Spark (needs Java), some minutes
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import conftest
@@ -42,6 +44,43 @@ def run(folder: Path, *command: str) -> None:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} exited with {done.returncode}\n{done.stdout}\n{done.stderr}")
+
+
+def used(pid: int) -> dict[str, float]:
+    """MiB that a process and its descendants hold now, Java and the others apart. Shared pages count once; Linux only."""
+    processes = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError):
+            name, _, rest = (path / "stat").read_text().partition(" (")[2].rpartition(") ")
+            processes[int(path.name)] = (int(rest.split()[1]), name)
+    family, held = {pid}, {"java": 0.0, "python": 0.0}
+    for process in sorted(processes):  # a child's number is higher than its parent's, unless the numbers ran out
+        parent, name = processes[process]
+        if process == pid or parent in family:
+            family.add(process)
+            with contextlib.suppress(OSError):
+                pages = (Path("/proc") / str(process) / "smaps_rollup").read_text()
+                held["java" if name == "java" else "python"] += int(pages.split("Pss:")[1].split()[0]) / 1024
+    return held
+
+
+def watch(folder: Path, environment: Mapping[str, str], *command: str) -> tuple[float, dict[str, float]]:
+    """Run a command; how long it took, and the most memory that it held."""
+    kept = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE"}}
+    peak, start = {"java": 0.0, "python": 0.0}, time.perf_counter()
+    with tempfile.TemporaryFile() as printed:
+        process = subprocess.Popen(
+            command, cwd=folder, env={**kept, **environment}, stdout=printed, stderr=subprocess.STDOUT
+        )
+        while process.poll() is None:
+            held = used(process.pid)
+            peak = {kind: max(peak[kind], held[kind]) for kind in peak}
+            time.sleep(0.2)
+        taken = time.perf_counter() - start
+        if process.returncode:
+            printed.seek(0)
+            raise SystemExit(f"{' '.join(command)} exited with {process.returncode}\n{printed.read().decode()[-4000:]}")
+    return taken, peak
 
 
 def command_line(source: Path, to: Path) -> None:
@@ -85,6 +124,48 @@ def benchmark_project(project: Path) -> None:
     show("lint, types and tests", lambda: run(project, "uv", "run", "poe", "check"))
 
 
+# The sample again and again, each time a little different, in files of 50,000 rows.
+ROWS = """
+import sys, numpy, pandas
+from pathlib import Path
+folder, count = Path(sys.argv[1]), int(sys.argv[2])
+sample, random = pandas.read_csv("data/raw/sample.csv"), numpy.random.default_rng(0)
+numbers = sample.select_dtypes("float").columns
+folder.mkdir()
+for start in range(0, count, 50_000):
+    rows = sample.iloc[numpy.arange(start, start + 50_000) % len(sample)].reset_index(drop=True)
+    rows[numbers] *= random.uniform(0.98, 1.02, rows[numbers].shape)
+    rows[sample.columns[0]] = [f"P{number:08d}" for number in range(start, start + 50_000)]
+    rows.to_parquet(folder / f"{start:08d}.parquet")
+"""
+
+
+def benchmark_scoring(project: Path) -> None:
+    """The same rows in one process and in Spark with two workers: how fast, and whether more rows need more memory."""
+    run(project, "uv", "sync", "--compile-bytecode")
+    run(project, "uv", "run", "pipeline", "run")
+    python = str(project / ".venv/bin/python")
+    model = ("--model", "outputs/model")
+    # The one process may use both processors, too; Spark's workers have a thread each.
+    local = {"PYSPARK_PYTHON": python, "MASTER": "local[2]", "OMP_NUM_THREADS": "1"}
+    for count in (100_000, 1_000_000):
+        source = f"rows/{count}"
+        (project / "rows").mkdir(exist_ok=True)
+        run(project, python, "-c", ROWS, source, str(count))
+        plain = (str(project / ".venv/bin/pipeline"), "score", "--source", source)
+        spark = (python, "databricks/score.py", "--source", f"{source}/", "--scored", f"scored/{count}")
+        speeds = []
+        for label, command, environment in (("pipeline score", plain, {}), ("databricks/score.py", spark, local)):
+            taken, peak = watch(project, environment, *command, *model)
+            speeds.append(count / taken)
+            held = ", ".join(f"{kind} {value:.0f} MiB" for kind, value in peak.items() if value)
+            print(
+                f"{f'{label}, {count:,} rows':58} {taken:8.2f} s   {count / taken:,.0f} rows/s, at most {held}",
+                flush=True,
+            )
+        print(f"{'Spark against one process':58} {speeds[1] / speeds[0]:8.2f} times as fast")
+
+
 def main() -> None:
     """Print one line a figure: fastest, median, slowest, number of runs."""
     with tempfile.TemporaryDirectory() as folder:
@@ -96,9 +177,13 @@ def main() -> None:
         print(
             f"{len(files)} files a project, {sum(map(len, files.values())) / 1024:.0f} KiB; {os.cpu_count()} processors"
         )
-        print(f"{'':58} {'fastest':>8} {'median':>8} {'slowest':>8}")
-        benchmark_renders(plain, released, scratch)
+        if "--scoring" not in sys.argv[1:]:
+            print(f"{'':58} {'fastest':>8} {'median':>8} {'slowest':>8}")
+            benchmark_renders(plain, released, scratch)
         if "--renders" not in sys.argv[1:]:
+            print("\nscoring")
+            benchmark_scoring(render(plain, fresh(scratch), IDENTITY | {"platform": "databricks"}))
+        if not {"--renders", "--scoring"} & set(sys.argv[1:]):
             for answers in ({"task": task} for task in conftest.offered("task")):
                 print(f"\n{answers['task']}")
                 benchmark_project(render(plain, fresh(scratch), IDENTITY | answers))

@@ -218,6 +218,13 @@ def commit_all(folder: Path, tag: str = "") -> None:
         git(folder, "tag", tag)
 
 
+def released(template: Path, to: Path) -> Path:
+    """The template as a git repository with one release."""
+    shutil.copytree(template, to)
+    commit_all(to, "v1.0.0")
+    return to
+
+
 def tree(folder: Path) -> dict[str, bytes]:
     """The content of every file by its path, without the git repository."""
     files = (path for path in folder.rglob("*") if path.is_file())

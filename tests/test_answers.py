@@ -474,10 +474,7 @@ def test_every_region_renders_and_is_spelt_as_azure_does(template: Path) -> None
 @pytest.fixture
 def release(template: Path, tmp_path: Path, git_environment: None) -> Path:
     """The template as a git repository with one release."""
-    source = tmp_path / "release"
-    shutil.copytree(template, source)
-    commit_all(source, "v1.0.0")
-    return source
+    return conftest.released(template, tmp_path / "release")
 
 
 @pytest.fixture

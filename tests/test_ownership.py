@@ -23,8 +23,11 @@ AXIS = {
     "classification": "task",
     "regression": "task",
     "aml": "platform",
+    "databricks": "platform",
     "github": "ci",
+    "azure_devops": "ci",
     "bicep": "iac",
+    "terraform": "iac",
 }
 # Names that are printed into paths and choose nothing.
 PRINTED = {"package_name"}
@@ -110,7 +113,8 @@ def test_no_variant_takes_a_path_from_two_sources(paths: list[str]) -> None:
 def test_two_sources_are_found(paths: list[str]) -> None:
     """A second owner of a path is reported, even when only the letter case differs."""
     rival = "{{ aml }}/" + next(path for path in paths if not overlays(path) and path != ANSWERS_TEMPLATE).upper()
-    assert len(list(contested([*paths, rival]))) == len(variants())
+    with_aml = [name for name, answers in variants().items() if answers["platform"] == "aml"]
+    assert len(list(contested([*paths, rival]))) == len(with_aml)
 
 
 def test_only_listed_joints_have_two_owners(paths: list[str]) -> None:

@@ -18,11 +18,13 @@ import yaml
 from conftest import IDENTITY, ROOT, Matrix, render, tree, variants
 from pytest_copie.plugin import Copie
 
-# A tag, unless a dollar sign makes it an expression of GitHub or Azure ML, or a length in a shell script.
-TAG = re.compile(r"(?<!\$)\{[{%#]")
+# A tag, unless a dollar sign makes it an expression of GitHub or Azure ML, or a length in a shell script; or it is a value
+# of Databricks, such as {{job.run_id}}, which is written without blanks.
+TAG = re.compile(r"(?<!\$)\{(?:\{(?!(?:job|tasks?|input)\b[\w.-]*\}\})|[%#])")
 # Rendered lines that only look like a tag, by path, with the reason.
 LOOKS_LIKE_TAG: dict[str, str] = {
-    r".*\.py": r"\bf[\"'].*\{\{",  # a doubled brace in an f-string prints one brace
+    r"(?!databricks/submit|tests/(?:test_)?bundle_).*\.py": r"\bf[\"'].*\{\{",  # a doubled brace in an f-string prints one
+    r"(databricks/submit|tests/(test_)?bundle_\w+)\.py": r"\{\{",  # what they read holds values of Databricks
 }
 WINDOWS_ILLEGAL = re.compile(r'[<>:"|?*\\\x00-\x1f]|[. ]$')
 WINDOWS_DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
@@ -138,8 +140,9 @@ def test_no_tag_is_left(matrix: Matrix) -> None:
 
 @pytest.mark.parametrize("line", ["name: {{ package_name }}", "{% if x %}", "{# note #}"])
 def test_a_left_tag_is_found(line: str) -> None:
-    """Each kind of Jinja tag is reported, while expressions of GitHub and Azure ML are not."""
-    assert leftover_tags("aml/job.yml", f"run: ${{{{ inputs.x }}}}\n{line}\n") == [line]
+    """Each kind of Jinja tag is reported, while expressions of GitHub, Azure ML and Databricks are not."""
+    fine = "run: ${{ inputs.x }} {{job.parameters.x}} {{tasks.a.values.b}}"
+    assert leftover_tags("job.yml", f"{fine}\n{line}\n") == [line]
 
 
 def test_every_file_parses(matrix: Matrix) -> None:
@@ -237,6 +240,51 @@ def test_editor_remains_are_not_rendered(template: Path, tmp_path: Path) -> None
         (littered / "template" / litter).write_text("litter")
     clean = render(template, tmp_path / "clean", IDENTITY)
     assert tree(render(littered, tmp_path / "out", IDENTITY)).keys() == tree(clean).keys()
+
+
+def by_matter(matrix: Matrix) -> dict[tuple[str, ...], list[str]]:
+    """The names of the variants that differ in platform, CI and infrastructure only, by their type and task."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, answers in matrix.answers.items():
+        groups.setdefault((answers["project_type"], answers.get("task", "")), []).append(name)
+    return groups
+
+
+def code(project: Path) -> dict[str, bytes]:
+    """What lies under src/, the one module aside that knows the platform."""
+    files = {path: content for path, content in tree(project).items() if path.startswith("src/")}
+    assert files.pop("src/taxi_fares/registry.py")
+    return files
+
+
+def test_code_knows_neither_platform_nor_ci_nor_infrastructure(matrix: Matrix) -> None:
+    """Outside registry.py the source is the same bytes on every platform, under every CI, with every infrastructure."""
+    for names in by_matter(matrix).values():
+        first = code(matrix.projects[names[0]])
+        assert len(names) > 1 and len(first) > 20
+        assert all(code(matrix.projects[name]) == first for name in names)
+
+
+def test_registry_knows_the_platform_alone(matrix: Matrix) -> None:
+    """There are as many registry modules as platforms."""
+    modules = matrix.unique("src/*/registry.py")
+    held = [{matrix.answers[name]["platform"] for name in module.variants} for module in modules]
+    assert sorted(map(sorted, held)) == sorted([platform] for platform in conftest.offered("platform"))
+
+
+def tasks(project: Path, file: str) -> set[str]:
+    """The names of the tasks in a file of tasks/, private ones aside."""
+    loaded = tomllib.loads((project / "tasks" / file).read_text("utf-8"))
+    return {name for name in loaded["tool"]["poe"]["tasks"] if not name.startswith("_")}
+
+
+@pytest.mark.parametrize(("file", "least"), [("quality.toml", 8), ("platform.toml", 8), ("infra.toml", 5)])
+def test_every_variant_has_the_same_tasks(matrix: Matrix, file: str, least: int) -> None:
+    """CI, documents and habits name tasks: each name exists for every platform and every infrastructure language."""
+    found = {name: tasks(project, file) for name, project in matrix.projects.items()}
+    expected = next(iter(found.values()))
+    assert len(expected) >= least
+    assert not {name: names ^ expected for name, names in found.items() if names != expected}
 
 
 def test_the_readme_gives_the_test_command() -> None:

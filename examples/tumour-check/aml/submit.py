@@ -37,14 +37,16 @@ from tumour_check.registry import AzureRegistry, client, explained
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
-    from azure.ai.ml.entities import PipelineJob
+    from azure.ai.ml.entities import Data, PipelineJob
 
 AML = Path(__file__).resolve().parent
 PROJECT = AML.parent
 MODEL = PROJECT / "outputs" / "model"
 REPORT = PROJECT / "outputs" / "report"
 # What travels with a job; .amlignore says the same.
-SNAPSHOT = ("src", "config")
+SNAPSHOT = ("src", "config", "aml/score.py")
+# The dependency group of each environment.
+GROUPS = {"train": "job", "score": "parallel"}
 DATASTORE = "workspaceblobstore"
 # What a text between double quotes in a job's command cannot hold.
 UNSAFE = set('"$`\\!')
@@ -77,8 +79,9 @@ class Plan:
         source: reference to the raw rows.
         environment: reference to the environment, with its version.
         compute: a cluster's name, or "serverless".
-        champion: reference to the registered model to beat; None before there is one.
+        champion: reference to the registered model to beat, or to score with; None before there is one.
         trials: a sweep's combinations of settings; empty for a single training.
+        outputs: what the pipeline leaves.
     """
 
     pipeline: str
@@ -90,6 +93,7 @@ class Plan:
     compute: str = "serverless"
     champion: str | None = None
     trials: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = (MODEL.name, REPORT.name)
 
 
 # --- what needs no workspace ---------------------------------------------------------------------------------------
@@ -106,7 +110,8 @@ def build(plan: Plan) -> PipelineJob:
     job: Any = load_job(AML / "pipelines" / f"{plan.pipeline}.yml", params_override=changes(plan))
     for node in job.jobs.values():
         component = getattr(node, "trial", None) or node.component
-        component.environment, component.code = plan.environment, plan.code
+        runs = getattr(component, "task", component)  # a parallel component has them in its task
+        runs.environment, runs.code = plan.environment, plan.code
     problems = job._validate().error_messages
     if problems:
         raise InputError(f"aml/pipelines/{plan.pipeline}.yml: {json.dumps(problems)}")
@@ -123,9 +128,11 @@ def changes(plan: Plan) -> list[dict[str, Any]]:
         "inputs.config": plan.config,
         "inputs.source.path": plan.source,
     }
-    for output in (MODEL.name, REPORT.name):
+    for output in plan.outputs:
         changed[f"outputs.{output}.path"] = f"azureml://datastores/{DATASTORE}/paths/{_place(plan.job, output)}"
-    if plan.champion:
+    if plan.champion and plan.pipeline == "score":
+        changed |= {"inputs.model.path": plan.champion, "inputs.version": plan.champion.rpartition(":")[2]}
+    elif plan.champion:
         # An input of the node: azure-ai-ml refuses optional inputs of a pipeline job.
         changed["jobs.evaluate.inputs.champion"] = {"type": "mlflow_model", "path": plan.champion}
     if plan.trials:
@@ -188,14 +195,14 @@ def content_version(folder: Path) -> str:
     return total.hexdigest()[:16]
 
 
-def write_context(folder: Path) -> None:
-    """Put the image's build context into a folder: the Dockerfile and the locked packages of a job.
+def write_context(folder: Path, group: str) -> None:
+    """Put an image's build context into a folder: the Dockerfile and the locked packages of a dependency group.
 
     Raises:
         InputError: uv.lock is absent or does not fit pyproject.toml.
     """
     shutil.copy(AML / "environments" / "Dockerfile", folder)
-    options = "export --quiet --locked --no-header --no-emit-project --no-default-groups --group job"
+    options = f"export --quiet --locked --no-header --no-emit-project --no-default-groups --group {group}"
     # `uv run` names itself; it need not be on the path.
     command = [os.environ.get("UV", "uv"), *options.split()]
     try:
@@ -210,12 +217,16 @@ def write_context(folder: Path) -> None:
 def write_snapshot(folder: Path) -> None:
     """Copy the code of a job into a folder.
 
-    The files name the project's root as their code, for the Azure command line, and .amlignore leaves the same two
-    folders of it. But azure-ai-ml would look at each file of .venv, several times a component: half a minute.
+    The files name the project's root as their code, for the Azure command line, and .amlignore leaves the same of it.
+    But azure-ai-ml would look at each file of .venv, several times a component: half a minute.
     """
     unwanted = shutil.ignore_patterns("__pycache__", "*.py[cod]", "*.egg-info")
-    for name in SNAPSHOT:
-        shutil.copytree(PROJECT / name, folder / name, ignore=unwanted)
+    for source, target in ((PROJECT / name, folder / name) for name in SNAPSHOT):
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=unwanted)
+        else:
+            target.parent.mkdir(exist_ok=True)
+            shutil.copy(source, target)
 
 
 def settings_file(config: Path | None) -> str:
@@ -232,15 +243,15 @@ def settings_file(config: Path | None) -> str:
 # --- what talks to the workspace -----------------------------------------------------------------------------------
 
 
-def ensure_environment(workspace: MLClient) -> str:
-    """Create the jobs' environment unless this very one is there; its reference."""
+def ensure_environment(workspace: MLClient, kind: str) -> str:
+    """Create an environment of aml/environments unless this very one is there; its reference."""
     from azure.ai.ml import load_environment
 
     with tempfile.TemporaryDirectory() as scratch:
         context = Path(scratch)
-        write_context(context)
+        write_context(context, GROUPS[kind])
         # Set while loading: of a later change the SDK knows nothing, and uploads the folder of the file.
-        made = load_environment(AML / "environments" / "train.yml", params_override=[{"build.path": scratch}])
+        made = load_environment(AML / "environments" / f"{kind}.yml", params_override=[{"build.path": scratch}])
         made.name, made.version = f"{NAME}-{made.name}", content_version(context)
         return _ensure(workspace.environments, made)
 
@@ -271,23 +282,28 @@ def _ensure(kind: Any, made: Any) -> str:
 def latest_data(workspace: MLClient) -> str:
     """The exact reference of the rows that were sent last.
 
-    Their versions are hashes, in which the service sees no order: the time of their creation tells.
-
     Raises:
         InputError: none were sent yet.
     """
+    found = _newest(workspace)
+    if found is None:
+        raise InputError(f"no data asset {NAME}-raw in the workspace: run uv run poe platform-data first")
+    return f"azureml:{found.name}:{found.version}"
+
+
+def _newest(workspace: MLClient) -> Data | None:
+    """The rows that were sent last.
+
+    Their versions are hashes, in which the service sees no order: the time of their creation tells.
+    """
     from azure.core.exceptions import ResourceNotFoundError
 
-    name = f"{NAME}-raw"
     with explained():
         try:
-            found = sorted(workspace.data.list(name), key=_created)
+            return max(workspace.data.list(f"{NAME}-raw"), key=_created, default=None)
         except ResourceNotFoundError:
             workspace.workspaces.get(workspace.workspace_name)
-            found = []
-    if not found:
-        raise InputError(f"no data asset {name} in the workspace: run uv run poe platform-data first")
-    return f"azureml:{name}:{found[-1].version}"
+            return None
 
 
 def _created(asset: Any) -> str:
@@ -303,7 +319,7 @@ def champion(workspace: MLClient) -> str | None:
 def submit(workspace: MLClient, plan: Plan) -> str:
     """Send a job and say where to watch it; its name."""
     job = build(plan)
-    _say(f"{plan.pipeline}: {plan.source}, {plan.environment}, against {plan.champion or 'no champion'}")
+    _say(f"{plan.pipeline}: {plan.source}, {plan.environment}, champion {plan.champion or 'none yet'}")
     with explained():
         sent = workspace.jobs.create_or_update(job)
     _say(f"job {sent.name}: {sent.studio_url}")
@@ -374,8 +390,10 @@ def _place(job: str, output: str) -> str:
 
 @app.command()
 def environment() -> None:
-    """Create the environment of the jobs from uv.lock. Does nothing when it is there."""
-    ensure_environment(client())
+    """Create the environments of the jobs from uv.lock. Does nothing for those that are there."""
+    workspace = client()
+    for kind in GROUPS:
+        ensure_environment(workspace, kind)
 
 
 @app.command()
@@ -406,23 +424,60 @@ def fetch(job: str) -> None:
     collect(client(), job)
 
 
+@app.command()
+def score(config: Config = None, source: Source = None, compute: Compute = "serverless") -> None:
+    """Predict for rows in the workspace with its champion, and wait. The predictions stay there."""
+    chosen, workspace = settings_file(config), client()
+    found = champion(workspace)
+    if found is None:
+        raise InputError(f"{NAME} has no champion yet: run uv run poe platform-train first")
+    job = _send(workspace, "score", chosen, source, compute, champion=found, outputs=("predictions",))
+    status = _wait(workspace, job)
+    if status != "Completed":
+        raise InputError(f"job {job} ended as {status}: read its log in the studio or with az ml job stream -n {job}")
+    _say(f"predictions and rejected rows: azureml://datastores/{DATASTORE}/paths/{_place(job, 'predictions')}")
+
+
+@app.command()
+def setup() -> None:
+    """Check that the workspace answers, and tell what is there. Changes nothing."""
+    workspace = client()
+    with explained():
+        found = workspace.workspaces.get(workspace.workspace_name)
+        store: Any = workspace.datastores.get(DATASTORE)
+        clusters = [compute.name for compute in workspace.compute.list()]
+    data = _newest(workspace)
+    for name, value in {
+        "workspace": f"{found.name} in {found.location}",
+        "storage": f"{store.account_name}/{store.container_name}",
+        "compute": ", ".join(["serverless", *clusters]),
+        "data": f"azureml:{data.name}:{data.version}" if data else "none yet: run uv run poe platform-data",
+        "champion": champion(workspace) or "none yet: run uv run poe platform-train",
+    }.items():
+        _say(f"{name}: {value}")
+
+
 def _run(pipeline: str, config: Path | None, source: str | None, compute: str, trials: tuple[str, ...]) -> None:
     chosen, workspace = settings_file(config), client()
+    against = champion(workspace)
+    collect(workspace, _send(workspace, pipeline, chosen, source, compute, champion=against, trials=trials))
+
+
+def _send(workspace: MLClient, pipeline: str, config: str, source: str | None, compute: str, **more: Any) -> str:
+    """Submit a pipeline with the code as it is now; the job's name."""
     with tempfile.TemporaryDirectory() as code:
         write_snapshot(Path(code))
         plan = Plan(
             pipeline=pipeline,
             code=code,
             job=f"{NAME}-{pipeline}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
-            config=chosen,
+            config=config,
             source=source or latest_data(workspace),
-            environment=ensure_environment(workspace),
+            environment=ensure_environment(workspace, "score" if pipeline == "score" else "train"),
             compute=compute,
-            champion=champion(workspace),
-            trials=trials,
+            **more,
         )
-        job = submit(workspace, plan)
-    collect(workspace, job)
+        return submit(workspace, plan)
 
 
 def _say(message: str) -> None:

@@ -1,5 +1,5 @@
-// What any platform needs, in one resource group: logs, keyless storage, a vault and a registry. The platform itself
-// (workspace, compute, role assignments) is the module `platform.bicep`, and the outputs are that module's too.
+// What Azure Machine Learning needs, in one resource group: logs, keyless storage, a vault and a registry. The platform
+// itself (workspace, compute, role assignments) is the module `platform.bicep`, and the outputs are that module's too.
 //
 // Stay inside the part of Bicep that offline scanners read: no `string?`, no typed arrays, no `func`, no .bicepparam.
 // A file that a scanner cannot parse counts as clean.
@@ -119,11 +119,20 @@ var tags = {
 module monitoring 'modules/monitoring.bicep' = {
   name: 'monitoring'
   params: {
-    logAnalyticsName: names.logAnalytics
-    applicationInsightsName: names.applicationInsights
+    name: names.logAnalytics
     location: location
     tags: tags
     retentionDays: logRetentionDays
+  }
+}
+
+module insights 'modules/insights.bicep' = {
+  name: 'insights'
+  params: {
+    name: names.applicationInsights
+    location: location
+    tags: tags
+    logAnalyticsId: monitoring.outputs.logAnalyticsId
   }
 }
 
@@ -134,6 +143,7 @@ module storage 'modules/storage.bicep' = {
     location: location
     tags: tags
     redundancy: storageRedundancy
+    hierarchical: false // Azure ML refuses a lake as the storage of a workspace
     publicNetworkAccess: publicNetworkAccess
     deleteLock: deleteLocks
   }
@@ -185,7 +195,7 @@ module platform 'platform.bicep' = {
     storageAccountName: storage.outputs.name
     keyVaultName: vault.outputs.name
     containerRegistryName: registry.outputs.name
-    applicationInsightsName: monitoring.outputs.applicationInsightsName
+    applicationInsightsName: insights.outputs.name
     logAnalyticsId: monitoring.outputs.logAnalyticsId
     dataRecoveryDays: dataRecoveryDays
     computeVmSize: computeVmSize

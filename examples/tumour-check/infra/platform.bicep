@@ -25,6 +25,8 @@ var roles = {
   azureMLDataScientist: 'f6c7c914-8db3-469d-8ca1-694a8f32e121'
   storageBlobDataContributor: 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
   storageFileDataPrivilegedContributor: '69566ab7-960f-475b-8e7c-b3118f30c6bd'
+  storageQueueDataContributor: '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
+  storageTableDataContributor: '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
 }
 
 resource storageAccount 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
@@ -104,6 +106,17 @@ module storageRoles 'modules/storage-roles.bicep' = {
         principalId: computeIdentity.properties.principalId
         principalType: 'ServicePrincipal'
         role: roles.storageBlobDataContributor
+      }
+      // A parallel job hands out its files over a queue and notes in a table what is done.
+      {
+        principalId: computeIdentity.properties.principalId
+        principalType: 'ServicePrincipal'
+        role: roles.storageQueueDataContributor
+      }
+      {
+        principalId: computeIdentity.properties.principalId
+        principalType: 'ServicePrincipal'
+        role: roles.storageTableDataContributor
       }
       {
         principalId: mlIdentityId

@@ -1,4 +1,4 @@
-"""`python src <step>`: how a job on Azure ML starts a step, from the uploaded code and without an installation."""
+"""`python src <step>`: how a job starts a step from uploaded code, without an installation."""
 
 from tumour_check.cli import main
 

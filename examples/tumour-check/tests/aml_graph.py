@@ -8,6 +8,7 @@ Run: python tests/aml_graph.py     checks the graph and loads every file with az
 
 from __future__ import annotations
 
+import ast
 import logging
 import re
 import sys
@@ -46,7 +47,7 @@ def type_of(entry: object) -> str | None:
 
 @dataclass(frozen=True)
 class Component:
-    """A command component file."""
+    """A component file: of a command, or of a parallel job's workers."""
 
     file: Path
 
@@ -64,13 +65,26 @@ class Component:
         inputs = self.declared("inputs").items()
         return {name for name, spec in inputs if not spec.get("optional") and "default" not in spec}
 
+    @cached_property
+    def command(self) -> str:
+        """All that refers to inputs and outputs."""
+        if "task" not in self.written:
+            return str(self.written["command"])
+        return f"{self.written['input_data']} {self.written['task'].get('program_arguments', '')}"
+
+    @cached_property
+    def runs(self) -> dict[str, Any]:
+        """What says where the code is."""
+        return dict(self.written.get("task") or self.written)
+
     def findings(self) -> Iterator[str]:
         """What is wrong in the file itself."""
-        command = self.written["command"]
-        yield from self._undeclared(command)
-        yield from self._unused(command)
-        yield from self._unguarded(command)
-        yield from self._missing_files(command)
+        yield from self._undeclared(self.command)
+        yield from self._unused(self.command)
+        yield from self._unguarded(self.command)
+        yield from self._missing_files(self.command)
+        if "task" in self.written:
+            yield from self._lenient()
 
     def _undeclared(self, command: str) -> Iterator[str]:
         for reference in references(command):
@@ -91,12 +105,28 @@ class Component:
                 yield f"command: inputs.{name} is optional and stands outside $[[ ]]"
 
     def _missing_files(self, command: str) -> Iterator[str]:
-        code = self.file.parent / self.written.get("code", ".")
+        code = self.file.parent / self.runs.get("code", ".")
         script = SCRIPT.match(command)
+        entry = self.runs.get("entry_script")
         if not code.is_dir():
-            yield f"code: no folder {self.written['code']}"
+            yield f"code: no folder {self.runs['code']}"
         elif script and not (code / script[1]).exists():
             yield f"command: no {script[1]} in the code folder"
+        elif entry:
+            yield from self._contract(code / entry)
+
+    def _contract(self, entry: Path) -> Iterator[str]:
+        """The service calls two functions of an entry script by their names."""
+        source = entry.read_text(encoding="utf-8") if entry.is_file() else ""
+        defined = {node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
+        for name in sorted({"init", "run"} - defined):
+            yield f"task.entry_script: no function {name} in {entry.name}"
+
+    def _lenient(self) -> Iterator[str]:
+        """A parallel job ends well whatever fails, unless it is told how much may."""
+        for name in ("error_threshold", "mini_batch_error_threshold"):
+            if self.written.get(name, -1) < 0:
+                yield f"{name}: without it the job ends well whatever fails"
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,15 @@
 The job is what azure-ai-ml loaded, so it is the very graph that would be submitted. Each step runs in a copy of
 its code folder without what .amlignore excludes, in the current Python environment, with its ${{...}} replaced by
 local paths. It refuses a reference to what does not exist, which azure-ai-ml accepts. Of a sweep it runs the
-first trial.
+first trial. A parallel step hands the files of its input out to two processes.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -23,6 +25,29 @@ PLACEHOLDER = re.compile(r"\$\{\{(inputs|outputs)\.(\w+)\}\}")
 OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
 # The tracking store of a run.
 STORE = "mlflow.db"
+
+# A worker of a parallel step: batches of files as JSON, how often a batch is tried, then the arguments of the script.
+# Tells how many files failed. A file that `run` gives no entry for has failed, too.
+WORKER = """
+import importlib.util, json, sys, traceback
+entry, batches, tries, *sys.argv[1:] = sys.argv[1:]
+spec = importlib.util.spec_from_file_location("entry", entry)
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+module.init()
+failed = 0
+for batch in json.loads(batches):
+    for rest in reversed(range(int(tries))):
+        try:
+            failed += len(batch) - len(module.run(batch))
+            break
+        except Exception:
+            traceback.print_exc()
+            failed += 0 if rest else len(batch)
+print()
+print(failed)
+"""
+WORKERS = 2
 
 Values = dict[str, dict[str, Any]]
 
@@ -146,15 +171,45 @@ class _Runner:
 
     def _execute(self, name: str, values: Values) -> None:
         component = self._component(name)
-        line = command(component.command, values)
-        code = _snapshot(Path(component.base_path, component.code), self.out / name / "code")
-        started = ["bash", "-c", line]
-        done = subprocess.run(started, cwd=code, env=self._environment(name), capture_output=True, text=True)
-        if done.returncode:
-            raise StepFailedError(name, done.returncode, done.stderr[-4000:])
+        runs = getattr(component, "task", component)
+        code = _snapshot(Path(component.base_path, runs.code), self.out / name / "code")
+        if component.type == "parallel":
+            self._parallel(name, component, values, code)
+        else:
+            done = self._start(name, ["bash", "-c", command(component.command, values)], code)
+            self._finish(name, [done])
         for key, spec in component.outputs.items():
             if spec.type == "mlflow_model" and not (values["outputs"][key] / "MLmodel").is_file():
                 raise StepFailedError(name, 0, f"output {key} is an mlflow_model and holds no MLmodel file")
+
+    def _parallel(self, name: str, component: Any, values: Values, code: Path) -> None:
+        """Hand the files out as the service does: some a batch, the batches to whoever is free, in no order."""
+        folder = Path(command(component.input_data, values))
+        files = sorted(str(path) for path in folder.rglob("*") if path.is_file())
+        size = int(component.mini_batch_size)
+        batches = [files[start : start + size] for start in range(0, len(files), size)]
+        arguments = shlex.split(command(component.task.program_arguments, values))
+        entry, tries = str(code / component.task.entry_script), str(1 + component.retry_settings.max_retries)
+        started = [
+            self._start(name, [sys.executable, "-c", WORKER, entry, json.dumps(share), tries, *arguments], code)
+            for share in (batches[number::WORKERS] for number in range(WORKERS))
+        ]
+        printed = self._finish(name, started)
+        failed = sum(int(text.split()[-1]) for text, _ in printed)
+        if 0 <= component.error_threshold < failed:
+            raise StepFailedError(name, 1, "".join(errors for _, errors in printed)[-4000:])
+
+    def _start(self, name: str, arguments: list[str], code: Path) -> subprocess.Popen[str]:
+        pipe, environment = subprocess.PIPE, self._environment(name)
+        return subprocess.Popen(arguments, cwd=code, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+    def _finish(self, name: str, started: list[subprocess.Popen[str]]) -> list[tuple[str, str]]:
+        """What the processes printed, once all have ended."""
+        printed = [process.communicate() for process in started]
+        for process, (_, errors) in zip(started, printed, strict=True):
+            if process.returncode:
+                raise StepFailedError(name, process.returncode, errors[-4000:])
+        return printed
 
     def _environment(self, name: str) -> dict[str, str]:
         """What a job finds set: a tracking store, its own name, and no right to look into the workspace.

@@ -13,6 +13,7 @@ import socketserver
 import ssl
 import sys
 import threading
+import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -68,6 +69,7 @@ class Request:
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
+    at: float = field(default_factory=time.monotonic)
 
     @property
     def json(self) -> Any:
@@ -106,12 +108,13 @@ class Azure:
         return {path.removeprefix(prefix): body for path, body in self.resources.items() if path.startswith(prefix)}
 
     def answer(self, request: Request) -> Answer:
-        """Serve one request."""
+        """Keep a request and answer it. An interceptor may take its time."""
+        self.requests.append(request)
+        return self.intercept(request) or self.serve(request)
+
+    def serve(self, request: Request) -> Answer:
+        """Do what is asked. One after another, so that handlers need no locks."""
         with self.lock:
-            self.requests.append(request)
-            intercepted = self.intercept(request)
-            if intercepted:
-                return intercepted
             if request.host.startswith("login."):
                 return _sign_in(request)
             if ".blob." in request.host:

@@ -19,6 +19,8 @@ from filelock import FileLock
 
 from tumour_check import cli, schema
 
+# So that a case that fails shows the values, as a test does.
+pytest.register_assert_rewrite("registry_cases")
 ROOT = Path(__file__).parents[1]
 # Test processes run side by side: more threads than cores make small fits many times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -111,9 +113,7 @@ def _make(folder: Path) -> None:
             if "shuffled" in step:
                 _shuffle(folder / "outputs/data", folder / "shuffled")
             patch.setattr(sys, "argv", ["pipeline", *step.split()])
-            with pytest.raises(SystemExit) as stop:
-                cli.main()
-            assert not stop.value.code
+            cli.main()
 
 
 def _shuffle(prepared: Path, shuffled: Path) -> None:

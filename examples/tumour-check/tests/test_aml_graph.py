@@ -21,6 +21,7 @@ FILES = sorted((ROOT / "aml").glob("*/*.yml"))
 TRAIN = "pipelines/train.yml"
 SWEEP = "pipelines/sweep.yml"
 EVALUATE = "components/evaluate.yml"
+SCORE = "components/score.yml"
 MODEL = "model: ${{parent.jobs.train.outputs.model}}"
 
 # File, what stands there, what a slip of the hand makes of it, and what the finding must name.
@@ -44,6 +45,12 @@ FAULTS = [
     (EVALUATE, "$[[--champion ${{inputs.champion}}]]", "--champion ${{inputs.champion}}", "stands outside $[[ ]]"),
     (EVALUATE, "code: ../..", "code: ../../source", "no folder ../../source"),
     (EVALUATE, "python src evaluate", "python app.py evaluate", "no app.py in the code folder"),
+    (SCORE, "${{inputs.source}}\nmini", "${{inputs.rows}}\nmini", "inputs.rows is not declared"),
+    (SCORE, "    --version ${{inputs.version}}\n", "", "inputs.version: the command does not use it"),
+    (SCORE, "  code: ../..", "  code: ../../source", "no folder ../../source"),
+    (SCORE, "aml/score.py", "aml/submit.py", "no function init in submit.py"),
+    (SCORE, "\nerror_threshold: 0", "", "error_threshold: without it"),
+    (SCORE, "mini_batch_error_threshold: 0", "mini_batch_error_threshold: -1", "mini_batch_error_threshold: without"),
 ]
 
 

@@ -13,7 +13,9 @@ PACKAGE = Path(tumour_check.__path__[0])
 # Modules that may import a library, or a part of this package. Everybody else may not.
 MAY_IMPORT = {
     "azure": {"registry"},
-    "mlflow": {"flavor", "local_registry", "tracking"},
+    "databricks": {"registry"},
+    "mlflow": {"flavor", "local_registry", "registry", "tracking"},
+    "pyspark": set(),
     "registry": {"serving", "steps.register"},
     "steps": {"cli"},
 }

@@ -36,6 +36,13 @@ def test_each_step_explains_itself(step: str, pipeline: Pipeline) -> None:
     assert "--" in done.out
 
 
+@pytest.mark.usefixtures("project")
+def test_a_good_end_is_no_exit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The entry point returns after success: where a program calls it, an exit of any kind would count as a failure."""
+    monkeypatch.setattr(sys, "argv", ["pipeline", "sample"])
+    cli.main()
+
+
 def test_bad_input_is_one_line_without_a_traceback(tmp_path: Path) -> None:
     """The process ends with 2 and one line on standard error."""
     done = start("train", folder=tmp_path)

@@ -6,13 +6,16 @@ import json
 import shutil
 from pathlib import Path
 
+import mlflow
 import pandas as pd
 import pytest
 import yaml
 from conftest import Pipeline
+from mlflow.entities import Run
 
-from tumour_check import NAME, models, schema
+from tumour_check import NAME, models, schema, tracking
 from tumour_check.local_registry import LocalRegistry
+from tumour_check.settings import Tracking
 
 
 @pytest.fixture
@@ -32,6 +35,15 @@ def decision(project: Path) -> dict[str, object]:
     return content
 
 
+def recorded(where: Tracking) -> list[Run]:
+    """The runs of an experiment."""
+    tracking.connect(where)
+    client = mlflow.MlflowClient()
+    experiment = client.get_experiment_by_name(where.experiment or NAME)
+    assert experiment is not None
+    return list(client.search_runs([experiment.experiment_id]))
+
+
 def test_the_first_model_needs_only_the_floors(evaluated: Path) -> None:
     """Without a champion nothing is compared, and the report says so."""
     assert decision(evaluated)["passed"] is True
@@ -39,33 +51,52 @@ def test_the_first_model_needs_only_the_floors(evaluated: Path) -> None:
     assert decision(evaluated)["comparison"] is None
 
 
+@pytest.mark.usefixtures("evaluated")
+def test_the_report_is_kept_with_the_run() -> None:
+    """What the report's folder holds is in the tracking store under that name."""
+    (evaluated,) = [run.info.run_id for run in recorded(Tracking()) if run.info.run_name == "evaluate"]
+    client = mlflow.MlflowClient()
+    assert [entry.path for entry in client.list_artifacts(evaluated)] == ["report"]
+    assert "report/gate.json" in [entry.path for entry in client.list_artifacts(evaluated, "report")]
+
+
 def test_a_model_below_the_floors_is_refused(trained: Path, worse: Path, pipeline: Pipeline) -> None:
     """A bad first model is refused with its reasons, exits with 1, and is not registered."""
     pipeline("evaluate", "--model", worse).refused(1, "required")
     assert decision(trained)["passed"] is False
     pipeline("register", "--model", worse).refused(1, "refused")
-    assert LocalRegistry(NAME).champion() is None
+    assert LocalRegistry(NAME, Tracking()).champion() is None
+
+
+def test_settings_say_where_and_under_which_name(evaluated: Path, pipeline: Pipeline) -> None:
+    """A model is registered in the named store, under the named name, by a run of the named experiment."""
+    where = Tracking(uri=f"sqlite:///{evaluated.as_posix()}/elsewhere.db", experiment="named")
+    pairs = f"tracking.uri={where.uri} tracking.experiment=named registry.name=another"
+    assert "another version 1" in pipeline("register", "--set", pairs).out
+    assert LocalRegistry("another", where).champion() is not None
+    assert [run.info.run_name for run in recorded(where)] == ["register"]
+    assert LocalRegistry(NAME, Tracking()).champion() is None
 
 
 @pytest.mark.usefixtures("evaluated")
 def test_a_worse_model_is_refused_by_the_champion_alone(floorless: Path, worse: Path, pipeline: Pipeline) -> None:
     """With no floor in its way, a worse model fails the comparison, and the champion stays as it was."""
     assert pipeline("register").code == 0
-    before = LocalRegistry(NAME).champion()
+    before = LocalRegistry(NAME, Tracking()).champion()
     pipeline("evaluate", "--model", worse).refused(1, "champion", "interval")
     reasons = decision(floorless)["reasons"]
     assert isinstance(reasons, list)
     assert len(reasons) == 1
     pipeline("register", "--model", worse).refused(1, "champion")
-    assert LocalRegistry(NAME).champion() == before
+    assert LocalRegistry(NAME, Tracking()).champion() == before
 
 
 def test_an_equally_good_model_passes(evaluated: Path, pipeline: Pipeline) -> None:
     """The same training again gives a model that passes against the first, and takes the alias over."""
     assert pipeline("register").code == 0
-    first = LocalRegistry(NAME).champion()
+    first = LocalRegistry(NAME, Tracking()).champion()
     assert pipeline("run").code == 0
-    second = LocalRegistry(NAME).champion()
+    second = LocalRegistry(NAME, Tracking()).champion()
     assert first is not None
     assert second is not None
     assert (first.version, second.version) == ("1", "2")
@@ -103,12 +134,12 @@ def test_a_champion_that_cannot_predict_is_told(trained: Path, pipeline: Pipelin
 def test_register_refuses_another_model_than_the_evaluated(worse: Path, pipeline: Pipeline) -> None:
     """A report about one model does not open the registry for another."""
     pipeline("register", "--model", worse).refused(1, "another model")
-    assert LocalRegistry(NAME).champion() is None
+    assert LocalRegistry(NAME, Tracking()).champion() is None
 
 
 def test_register_refuses_a_comparison_with_a_former_champion(evaluated: Path, worse: Path, pipeline: Pipeline) -> None:
     """When a champion came after the evaluation, the gate has to be asked again."""
-    registry = LocalRegistry(NAME)
+    registry = LocalRegistry(NAME, Tracking())
     meanwhile = registry.register(worse, models.digest(worse), "champion", {})
     pipeline("register").refused(1, "no champion", "pipeline evaluate")
     assert registry.champion() == meanwhile
@@ -139,7 +170,7 @@ def test_register_needs_a_report(trained: Path, pipeline: Pipeline) -> None:
 def test_a_challenger_does_not_serve(pipeline: Pipeline) -> None:
     """In production a model that passed becomes a challenger; the champion is a person's choice."""
     assert "challenger" in pipeline("register", "--config", "config/prod.yml").out
-    assert LocalRegistry(NAME).champion() is None
+    assert LocalRegistry(NAME, Tracking()).champion() is None
 
 
 def test_the_card_tells_the_numbers_of_the_report(evaluated: Path) -> None:

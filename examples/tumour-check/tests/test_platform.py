@@ -13,10 +13,12 @@ from typing import Any
 
 import aml_runner
 import azure_stub
+import pandas as pd
 import pytest
 from azure_stub import Azure, Request
+from conftest import Pipeline
 
-from tumour_check import NAME
+from tumour_check import NAME, schema
 from tumour_check.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -103,6 +105,49 @@ def test_champion_is_compared_with(made: Path, tmp_path: Path) -> None:
     assert decision["champion"] == decision["model"]
 
 
+def scoring(tmp_path: Path, made: Path, source: Path) -> Any:
+    """The scoring job for rows in a folder and the model that was made."""
+    model = str(made / "outputs/model")
+    return submit.build(plan(tmp_path, pipeline="score", source=str(source), champion=model, outputs=("predictions",)))
+
+
+def test_scoring_job_gives_what_pipeline_score_gives(
+    trained: Path, made: Path, raw: pd.DataFrame, pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Files that several workers score give the same predictions, rejected rows and reasons as one process."""
+    folder, source = tmp_path_factory.mktemp("job"), trained / "new"
+    source.mkdir()
+    raw.loc[3, schema.ID] = None
+    raw.loc[4, schema.inputs(raw).select_dtypes("object").columns[0]] = "never seen"
+    raw.iloc[:100].to_csv(source / "a.csv", index=False)
+    raw.iloc[100:300].to_csv(source / "b.csv", index=False)
+    raw.iloc[300:].to_parquet(source / "c.parquet")
+    (source / ".amlignore").touch()  # not all that lies in a folder is rows
+    assert pipeline("score", "--source", "new", "--model", "outputs/model").code == 0
+
+    outputs = aml_runner.run(scoring(folder, made, source), folder / "run", made / "mlflow.db")
+
+    found = outputs["score"]["predictions"]
+    assert len(list((found / "predictions.parquet").iterdir())) == 3
+    for name in ("predictions", "rejected"):
+        tables = [pd.read_parquet(where / f"{name}.parquet") for where in (found, trained / "outputs/predictions")]
+        tables = [table.drop(columns=["model_version", "scored_at"], errors="ignore") for table in tables]
+        ordered = [table.sort_values(list(table.columns), ignore_index=True) for table in tables]
+        pd.testing.assert_frame_equal(ordered[0], ordered[1], rtol=0, atol=1e-12)
+        assert len(ordered[0])
+    assert pipeline("monitor", "--source", "new", "--model", "outputs/model", "--predictions", found).code == 0
+
+
+def test_file_that_cannot_be_scored_fails_the_job(tmp_path: Path, made: Path, raw: pd.DataFrame) -> None:
+    """One bad file among good ones fails the job, since predictions for the others would look like all."""
+    source = tmp_path / "new"
+    source.mkdir()
+    raw.to_csv(source / "good.csv", index=False)
+    raw.drop(columns=schema.ID).to_csv(source / "bad.csv", index=False)
+    with pytest.raises(aml_runner.StepFailedError, match=f"column {schema.ID} is missing"):
+        aml_runner.run(scoring(tmp_path, made, source), tmp_path / "run", made / "mlflow.db")
+
+
 def only(job: Any, step: str, **inputs: Path) -> None:
     """Leave one step in a job, with folders for what it would get from the others."""
     from azure.ai.ml import Input
@@ -141,8 +186,8 @@ def test_snapshot_is_what_amlignore_leaves(tmp_path: Path) -> None:
 
     root, code = tmp_path / "root", tmp_path / "code"
     unwanted = ("tests", "notebooks", "data", "outputs", ".venv", ".git", "src/__pycache__")
-    shutil.copytree(ROOT / "src", root / "src")
-    shutil.copytree(ROOT / "config", root / "config")
+    for name in ("src", "config", "aml"):
+        shutil.copytree(ROOT / name, root / name)
     for name in unwanted:
         (root / name).mkdir(exist_ok=True)
         (root / name / "file.pyc").touch()
@@ -154,7 +199,7 @@ def test_snapshot_is_what_amlignore_leaves(tmp_path: Path) -> None:
     files: Any = get_upload_files_from_folder(str(root), ignore_file=get_ignore_file(root))
     kept = {relative for _, relative in files}
     assert kept == {path.relative_to(code).as_posix() for path in code.rglob("*") if path.is_file()}
-    assert "src/__main__.py" in kept
+    assert {"src/__main__.py", "aml/score.py"} <= kept
 
 
 def test_grid_is_every_combination() -> None:
@@ -202,7 +247,9 @@ def test_no_rows_is_one_line(tmp_path: Path) -> None:
         submit.content_version(tmp_path)
 
 
-@pytest.mark.parametrize("arguments", [["train"], ["sweep"], ["environment"], ["data"], ["fetch", "a-job"]])
+@pytest.mark.parametrize(
+    "arguments", [["train"], ["sweep"], ["score"], ["setup"], ["environment"], ["data"], ["fetch", "a-job"]]
+)
 def test_missing_variables_are_one_line(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -234,7 +281,7 @@ def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Azure]:
     monkeypatch.setattr(submit, "REPORT", tmp_path / "outputs/report")
     # Less to upload: what the snapshot holds is another test's matter.
     monkeypatch.setattr(submit, "SNAPSHOT", ("config",))
-    monkeypatch.setattr(submit, "write_context", lambda folder: (folder / "Dockerfile").write_text("FROM scratch"))
+    monkeypatch.setattr(submit, "write_context", lambda folder, group: (folder / "Dockerfile").write_text(group))
     with azure_stub.running(tmp_path) as (azure, environment):
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
@@ -372,16 +419,16 @@ def test_failure_after_the_gate_is_no_success(azure: Azure, made: Path) -> None:
         submit.app(["train", "--source", ROWS], standalone_mode=False)
 
 
-@pytest.mark.parametrize(("command", "kind"), [("environment", "environments"), ("data", "data")])
+@pytest.mark.parametrize(("command", "kind", "number"), [("environment", "environments", 2), ("data", "data", 1)])
 def test_same_content_is_sent_once(
-    azure: Azure, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, kind: str
+    azure: Azure, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, kind: str, number: int
 ) -> None:
     """Creating the environment or the data asset again, with the same content, sends nothing."""
     rows(monkeypatch, tmp_path, made / "data/raw")
     submit.app([command], standalone_mode=False)
     uploads = len(azure.blobs)
     submit.app([command], standalone_mode=False)
-    assert len(azure.calls("PUT", f"/{kind}/")) == 1
+    assert len(azure.calls("PUT", f"/{kind}/")) == number
     assert len(azure.blobs) == uploads > 0
 
 
@@ -414,6 +461,53 @@ def test_training_without_rows_is_one_line(azure: Azure) -> None:
     with pytest.raises(InputError, match="platform-data first"):
         submit.app(["train"], standalone_mode=False)
     assert not azure.calls("PUT", "/jobs/")
+
+
+def test_scoring_names_exact_versions(azure: Azure, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The job has the champion by its exact version and packages of its own, and the user is told where it writes."""
+    champion(azure, "7")
+    submit.app(["score", "--source", ROWS], standalone_mode=False)
+    job = sent(azure)
+    assert job["inputs"]["model"]["uri"].endswith(f"/models/{NAME}/versions/7")
+    assert job["inputs"]["version"]["value"] == "7"
+    (component,) = azure.calls("PUT", "/components/")
+    task = component.json["properties"]["componentSpec"]["task"]
+    assert f"/environments/{NAME}-scoring/versions/" in task["environment"]
+    place = job["outputs"]["predictions"]["uri"].split("/paths/")[1]
+    assert place in capsys.readouterr().out
+
+
+def test_scoring_without_a_champion_is_one_line(azure: Azure) -> None:
+    """Before the first champion the user is told to train one, and nothing is sent."""
+    with pytest.raises(InputError, match="platform-train first"):
+        submit.app(["score", "--source", ROWS], standalone_mode=False)
+    assert not azure.calls("PUT", "")
+
+
+def test_scoring_that_failed_is_an_error(azure: Azure) -> None:
+    """A scoring job that failed is one line that says where to look."""
+    champion(azure, "7")
+    azure.job_status = "Failed"
+    with pytest.raises(InputError, match="ended as Failed"):
+        submit.app(["score", "--source", ROWS], standalone_mode=False)
+
+
+def test_setup_tells_what_is_there(azure: Azure, capsys: pytest.CaptureFixture[str]) -> None:
+    """The workspace's parts are told, those that are missing with the task that makes them, and nothing is changed."""
+    azure.resources[f"{azure_stub.ROOT}/computes"] = {"value": []}
+    submit.app(["setup"], standalone_mode=False)
+    told = capsys.readouterr().out.splitlines()
+    assert told == [
+        f"workspace: {azure_stub.WORKSPACE} in stub",
+        "storage: ststub/azureml",
+        "compute: serverless",
+        "data: none yet: run uv run poe platform-data",
+        "champion: none yet: run uv run poe platform-train",
+    ]
+    champion(azure, "7")
+    submit.app(["setup"], standalone_mode=False)
+    assert f"champion: azureml:{NAME}:7" in capsys.readouterr().out
+    assert {request.method for request in azure.requests if request.host.startswith("management")} == {"GET"}
 
 
 def test_mistake_in_the_settings_costs_no_job(azure: Azure, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from conftest import Pipeline
 
 from tumour_check import NAME, models, schema
 from tumour_check.local_registry import LocalRegistry
+from tumour_check.settings import Tracking
 
 MODEL = ["--model", "outputs/model"]
 Spoil = Callable[[pd.DataFrame], pd.DataFrame]
@@ -22,7 +23,7 @@ def test_run_ends_with_a_registered_champion(project: Path, pipeline: Pipeline) 
     """One command leads from nothing to a champion with a report."""
     done = pipeline("run")
     assert done.code == 0, done
-    champion = LocalRegistry(NAME).champion()
+    champion = LocalRegistry(NAME, Tracking()).champion()
     assert champion is not None
     assert champion.digest == models.digest(project / "outputs/model")
     report = {path.name for path in (project / "outputs/report").iterdir()}

@@ -1,13 +1,11 @@
-// Logs and telemetry. Log Analytics takes Entra tokens only. Application Insights still accepts its connection string,
-// because Azure Machine Learning sends telemetry with it; that string can write telemetry and read nothing.
-param logAnalyticsName string
-param applicationInsightsName string
+// Where logs go. Log Analytics takes Entra tokens only, never its own keys.
+param name string
 param location string
 param tags object
 param retentionDays int
 
 resource logAnalytics 'Microsoft.OperationalInsights/workspaces@2025-02-01' = {
-  name: logAnalyticsName
+  name: name
   location: location
   tags: tags
   properties: {
@@ -22,17 +20,4 @@ resource logAnalytics 'Microsoft.OperationalInsights/workspaces@2025-02-01' = {
   }
 }
 
-resource applicationInsights 'Microsoft.Insights/components@2020-02-02' = {
-  name: applicationInsightsName
-  location: location
-  tags: tags
-  kind: 'web'
-  properties: {
-    Application_Type: 'web'
-    WorkspaceResourceId: logAnalytics.id
-    IngestionMode: 'LogAnalytics'
-  }
-}
-
 output logAnalyticsId string = logAnalytics.id
-output applicationInsightsName string = applicationInsights.name

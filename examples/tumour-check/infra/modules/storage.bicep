@@ -1,9 +1,11 @@
 // Storage without keys: shared key access is off, so every reader and writer is an Entra identity with a role.
-// Blob settings (soft delete, CORS) are the platform's, since it is the platform that reads blobs from a browser.
+// Blob settings (soft delete, CORS, containers) are the platform's, since it knows who reads blobs.
 param name string
 param location string
 param tags object
 param redundancy string
+@description('True makes a data lake, with directories that have rights of their own. Fixed once the account exists.')
+param hierarchical bool
 param publicNetworkAccess string
 param deleteLock bool
 
@@ -17,6 +19,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
   }
   properties: {
     accessTier: 'Hot'
+    isHnsEnabled: hierarchical
     allowSharedKeyAccess: false
     defaultToOAuthAuthentication: true
     allowBlobPublicAccess: false

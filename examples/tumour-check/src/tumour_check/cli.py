@@ -181,6 +181,10 @@ def main() -> None:
     """Run a command. A problem that the user can mend is one line on standard error, not a traceback."""
     try:
         app()
+    except SystemExit as stop:
+        # A Databricks task that ends in SystemExit has failed there, whatever the exit code.
+        if stop.code:
+            raise
     except PipelineError as error:
         sys.exit(_report(str(error), error.exit_code))
     except Exception as error:

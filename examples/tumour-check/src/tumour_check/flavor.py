@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import mlflow
+import numpy as np
 import pandas as pd
 import skops.io
 from mlflow.exceptions import MlflowException
@@ -76,13 +77,16 @@ def predict(model: Model, rows: pd.DataFrame) -> pd.DataFrame:
     """Predict for n rows of inputs.
 
     Returns:
-        n rows with the index of `rows`: `prediction`, and for a classifier `probability_<class>` for each class.
+        n rows with the index of `rows`: `prediction`, and for a classifier `probability_<class>` for each class. The
+        columns and their types are the same for every n, 0 too.
     """
-    predicted = pd.DataFrame({"prediction": model.predict(rows)}, index=rows.index)
+    labels = getattr(model, "classes_", np.empty(0))
+    # scikit-learn refuses to predict for no rows, of which the columns and types are known.
+    predicted = pd.DataFrame({"prediction": model.predict(rows) if len(rows) else labels[:0]}, index=rows.index)
     if not hasattr(model, "predict_proba"):
         return predicted
-    names = [f"probability_{label}" for label in model.classes_]
-    return predicted.join(pd.DataFrame(model.predict_proba(rows), rows.index, names))
+    probabilities = model.predict_proba(rows) if len(rows) else np.empty((0, len(labels)))
+    return predicted.join(pd.DataFrame(probabilities, rows.index, [f"probability_{label}" for label in labels]))
 
 
 def _trusted(model: Model) -> list[str]:

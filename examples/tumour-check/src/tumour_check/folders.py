@@ -1,7 +1,8 @@
 """Output folders are written aside and moved into place, so that a failed step leaves nothing half-written.
 
-The files move one by one instead of the folder as a whole: on Azure ML and on Databricks the output folder
-is a mount, which can't be renamed. Files of others in the folder are left alone.
+On Azure ML and on Databricks the output folder is a mount, which takes a file from its start to its end only (an
+archive is written out of order) and cannot be renamed. So a step writes to the local disk, whole files are copied
+to the mount, and each gets its name when all are there. Files of others in the folder are left alone.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ def writing(folder: Path) -> Iterator[Path]:
             f"cannot write to {folder}: {error.strerror}; choose a folder that you can write to"
         ) from error
     try:
-        yield aside
+        with tempfile.TemporaryDirectory() as scratch:
+            yield Path(scratch)
+            _copy(Path(scratch), aside)
         for entry in sorted(aside.iterdir()):
             _replace(entry, folder / entry.name)
     finally:
@@ -42,10 +45,25 @@ def writing(folder: Path) -> Iterator[Path]:
         _remove_empty(created)
 
 
+def _copy(source: Path, target: Path) -> None:
+    """Names and contents, and not the times and modes, which a mount may refuse to set."""
+    for path in sorted(source.rglob("*")):
+        copied = target / path.relative_to(source)
+        if path.is_dir():
+            copied.mkdir()
+        else:
+            shutil.copyfile(path, copied)
+
+
 def _replace(entry: Path, target: Path) -> None:
     if target.is_dir():
         shutil.rmtree(target)
-    entry.replace(target)
+    if not entry.is_dir():
+        entry.replace(target)
+        return
+    target.mkdir()
+    for below in sorted(entry.iterdir()):
+        _replace(below, target / below.name)
 
 
 def _remove_empty(folders: list[Path]) -> None:

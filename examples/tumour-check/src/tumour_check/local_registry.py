@@ -16,6 +16,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from . import tracking
+from .settings import Tracking
 
 CHAMPION = "champion"
 
@@ -38,15 +39,16 @@ class Registry(Protocol):
         """Copy a version below `folder`, which is empty, and return the folder with its MLmodel file."""
 
     def register(self, model: Path, digest: str, alias: str, tags: Mapping[str, str]) -> Version:
-        """Add the model in a folder, unless a version has this digest already, and give it the alias."""
+        """Add the model in a folder and give it the alias. A version that has this digest already gets the new tags."""
 
 
 class LocalRegistry:
     """MLflow's registry in the tracking store."""
 
-    def __init__(self, name: str) -> None:
-        tracking.connect()
+    def __init__(self, name: str, where: Tracking) -> None:
+        tracking.connect(where)
         self.name = name
+        self.where = where
         self.client = mlflow.MlflowClient()
 
     def champion(self) -> Version | None:
@@ -67,19 +69,27 @@ class LocalRegistry:
     def register(self, model: Path, digest: str, alias: str, tags: Mapping[str, str]) -> Version:
         """See `Registry`."""
         found = self._find(digest) or self._add(model, digest, tags)
+        for key, value in tags.items():
+            self.client.set_model_version_tag(self.name, found.version, key, value)
         self.client.set_registered_model_alias(self.name, alias, found.version)
         return found
 
     def _find(self, digest: str) -> Version | None:
-        versions = (_version(found) for found in self.client.search_model_versions(f"name='{self.name}'"))
-        return next((version for version in versions if version.digest == digest), None)
+        """The oldest version with this digest."""
+        found = self.client.search_model_versions(f"name='{self.name}' and tags.digest='{digest}'")
+        return min(map(_version, found), key=lambda version: int(version.version), default=None)
 
     def _add(self, model: Path, digest: str, tags: Mapping[str, str]) -> Version:
-        with tracking.run("register", {}) as run_id:
+        """Make a version, unless another process that registers the same model was a little faster."""
+        with tracking.run("register", {}, self.where) as run_id:
             mlflow.log_artifacts(str(model), "model")
             source = mlflow.get_artifact_uri("model")
         self._create()
-        return _version(self.client.create_model_version(self.name, source, run_id, {**tags, "digest": digest}))
+        made = self.client.create_model_version(self.name, source, run_id, {**tags, "digest": digest})
+        first = self._find(digest) or _version(made)
+        if first.version != str(made.version):
+            self.client.delete_model_version(self.name, made.version)
+        return first
 
     def _create(self) -> None:
         try:

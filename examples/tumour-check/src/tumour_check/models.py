@@ -12,13 +12,18 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import pandas as pd
 
 from . import NAME, flavor
 from .errors import InputError
 
+# From n rows of model inputs to n rows: `prediction` and what else the flavor gives.
+Predict: TypeAlias = Callable[[pd.DataFrame], pd.DataFrame]
 # Written by MLflow into what it downloads; not a part of what was saved.
 ADDED_BY_DOWNLOAD = "registered_model_meta"
 
@@ -57,27 +62,25 @@ def load(folder: Path) -> flavor.Model:
         raise InputError(f"the model in {folder} cannot be loaded ({reason}): train it again") from error
 
 
-def predict(folder: Path, rows: pd.DataFrame) -> pd.DataFrame:
-    """Predict with the code that the model was trained with.
-
-    Args:
-        folder: an MLflow model folder.
-        rows: n rows of model inputs.
-
-    Returns:
-        n rows: `prediction` and what else the flavor gives.
+def opened(folder: Path) -> Predict:
+    """A model, loaded once, that predicts with the code that it was trained with.
 
     Raises:
-        InputError: the model can't be loaded, or can't predict on these rows.
+        InputError: the model can't be loaded; when called: it can't predict on the rows.
     """
     own_code = folder / "code" / NAME
     if not own_code.is_dir() or _digest(own_code) == _digest(Path(__file__).parent):
-        return flavor.predict(load(folder), rows)
-    return _predict_apart(folder.resolve(), rows)
+        return partial(flavor.predict, load(folder))
+    digest(folder)
+    return partial(_predict_apart, folder.resolve())
+
+
+def predict(folder: Path, rows: pd.DataFrame) -> pd.DataFrame:
+    """Open a model and predict once."""
+    return opened(folder)(rows)
 
 
 def _predict_apart(folder: Path, rows: pd.DataFrame) -> pd.DataFrame:
-    digest(folder)
     with tempfile.TemporaryDirectory() as scratch:
         inputs, outputs = Path(scratch, "inputs.parquet"), Path(scratch, "outputs.parquet")
         rows.to_parquet(inputs)

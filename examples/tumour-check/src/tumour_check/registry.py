@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
 from .local_registry import CHAMPION, LocalRegistry, Registry, Version
+from .settings import Tracking
 
 if TYPE_CHECKING:
     # Azure's client takes a second or two to import, and nobody who works locally needs it.
@@ -24,11 +25,14 @@ if TYPE_CHECKING:
     from azure.ai.ml.entities import Model
 
 WORKSPACE = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZURE_ML_WORKSPACE")
+# Azure's client would give a failing service five seconds, and wait five minutes for an answer: both turned round.
+PATIENCE: dict[str, Any] = {"retry_status": 5, "retry_backoff_max": 30, "connection_timeout": 30, "read_timeout": 60}
+OVERLOADED = (408, 429, 500, 502, 503, 504)
 # A tag can be overwritten, but whether an absent one is taken away is up to the service.
 FORMER = "former"
 
 
-def connect(name: str) -> Registry:
+def connect(name: str, where: Tracking) -> Registry:
     """The registry for the models called `name`.
 
     Raises:
@@ -38,7 +42,7 @@ def connect(name: str) -> Registry:
         return JobRegistry()
     if os.environ.get("AZURE_ML_WORKSPACE"):
         return AzureRegistry(client(), name)
-    return LocalRegistry(name)
+    return LocalRegistry(name, where)
 
 
 def client() -> MLClient:
@@ -54,7 +58,7 @@ def client() -> MLClient:
     from azure.identity import DefaultAzureCredential
 
     subscription, group, workspace = (os.environ[name] for name in WORKSPACE)
-    return MLClient(DefaultAzureCredential(), subscription, group, workspace, enable_telemetry=False)
+    return MLClient(DefaultAzureCredential(), subscription, group, workspace, enable_telemetry=False, **PATIENCE)
 
 
 @contextmanager
@@ -115,6 +119,7 @@ class AzureRegistry:
         """See `Registry`."""
         with explained():
             found = self._find(digest) or self._add(model, digest, alias, tags)
+            self._mark(found, tags)
             self._give(found, alias)
         return _version(found)
 
@@ -159,16 +164,18 @@ class AzureRegistry:
     def _give(self, chosen: Model, alias: str) -> None:
         """Set the tag, then take it from the others. The champion stays it when the same model challenges."""
         if _tag(chosen, "alias") not in (alias, CHAMPION):
-            self._tag(chosen, alias)
+            self._mark(chosen, {"alias": alias})
         if _tag(chosen, "alias") != alias:
             return
         for other in self._versions():
             if other.version != chosen.version and _tag(other, "alias") == alias:
-                self._tag(other, FORMER)
+                self._mark(other, {"alias": FORMER})
 
-    def _tag(self, model: Model, alias: str) -> None:
-        model.tags = {**(model.tags or {}), "alias": alias}
-        self.workspace.models.create_or_update(model)
+    def _mark(self, model: Model, tags: Mapping[str, str]) -> None:
+        """Set tags, without a request when they are there."""
+        if any(_tag(model, name) != value for name, value in tags.items()):
+            model.tags = {**(model.tags or {}), **tags}
+            self.workspace.models.create_or_update(model)
 
 
 def _inside_job() -> bool:
@@ -208,4 +215,6 @@ def _sentence(error: Any) -> str:
         return f"not found in Azure: look at {', '.join(WORKSPACE)} ({said})"
     if isinstance(error, HttpResponseError) and error.status_code == 403:
         return f"Azure refused: give this identity the role AzureML Data Scientist on the workspace ({said})"
+    if isinstance(error, HttpResponseError) and error.status_code in OVERLOADED:
+        return f"Azure could not serve the request: run the command again later ({said})"
     return f"Azure refused the request: {said}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import pandas as pd
 import pandera.pandas as pa
@@ -17,9 +18,12 @@ import pyarrow as arrow
 import pyarrow.parquet as parquet
 
 from .errors import InputError
+from .schema import INPUTS
 
 SUFFIXES = (".csv", ".parquet")
 REASON = "reason"
+# Texts in a text file stay as they are: an id of digits keeps its zeros, whatever stands in the rows around it.
+TEXTS = {name: str for name, column in INPUTS.columns.items() if str(column.dtype).startswith("str")}
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ def chunks(source: Path, size: int) -> Iterator[pd.DataFrame]:
     """
     for path in tables(source):
         try:
-            yield from _csv(path, size) if path.suffix == ".csv" else _parquet(path, size)
+            yield from csv(path, size) if path.suffix == ".csv" else _parquet(path, size)
         except UnicodeDecodeError as error:
             raise InputError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8") from error
         except (pd.errors.EmptyDataError, pd.errors.ParserError, arrow.ArrowInvalid, OSError) as error:
@@ -83,19 +87,20 @@ def prepared(data: Path, part: str) -> pd.DataFrame:
 
 
 def predictions(folder: Path) -> pd.DataFrame:
-    """What `pipeline score` wrote.
+    """What `pipeline score` wrote, or several workers at once: then predictions.parquet is a folder of files.
 
     Raises:
         InputError: it is missing or damaged.
     """
     path = folder / "predictions.parquet"
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"no predictions in {path}: run `pipeline score` first, or give --predictions its folder")
     return read(path)
 
 
-def _csv(path: Path, size: int) -> Iterator[pd.DataFrame]:
-    with pd.read_csv(path, chunksize=size, encoding="utf-8", low_memory=False) as reader:
+def csv(file: Path | IO[bytes], size: int) -> Iterator[pd.DataFrame]:
+    """Read a text file in frames of at most `size` rows."""
+    with pd.read_csv(file, chunksize=size, encoding="utf-8", low_memory=False, dtype=TEXTS) as reader:
         yield from reader
 
 
@@ -122,6 +127,8 @@ def check(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> Checked:
             found = _reasons(error.failure_cases)
         reasons = pd.concat([reasons, found])
         rest = rest.drop(index=found.index)
+    if rest.empty:  # no row passed by the schema that could have got its types there
+        rest = schema.coerce_dtype(rest.reindex(columns=list(schema.columns)))
     return Checked(rest.reset_index(drop=True), _rejected(frame, reasons, list(schema.columns)))
 
 

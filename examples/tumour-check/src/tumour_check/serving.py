@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import NAME, models
+from . import models
 from .errors import InputError
 from .registry import connect
+from .settings import Settings
 
 
 @contextmanager
-def champion() -> Iterator[tuple[Path, str] | None]:
+def champion(settings: Settings) -> Iterator[tuple[Path, str] | None]:
     """The registry's champion in a folder that is gone after the block, and its version; None before there is one."""
-    registry = connect(NAME)
+    registry = connect(settings.model_name(), settings.tracking)
     version = registry.champion()
     if version is None:
         yield None
@@ -25,7 +26,7 @@ def champion() -> Iterator[tuple[Path, str] | None]:
 
 
 @contextmanager
-def chosen(folder: Path | None) -> Iterator[tuple[Path, str]]:
+def chosen(folder: Path | None, settings: Settings) -> Iterator[tuple[Path, str]]:
     """The model's folder while the block runs, and what to call it: the registry's version, or a folder's digest.
 
     Raises:
@@ -34,7 +35,7 @@ def chosen(folder: Path | None) -> Iterator[tuple[Path, str]]:
     if folder is not None:
         yield folder, models.digest(folder)[:12]
         return
-    with champion() as found:
+    with champion(settings) as found:
         if found is None:
             raise InputError("the registry has no champion yet: run `pipeline run` first, or give --model a folder")
         yield found

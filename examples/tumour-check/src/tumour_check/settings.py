@@ -15,6 +15,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from . import NAME
 from .errors import InputError
 from .parameters import Prepare, Train
 
@@ -58,9 +59,18 @@ class Gate(Block):
     resamples: int = Field(2000, ge=200, description="bootstrap resamples for the comparison with the champion")
 
 
-class Registry(Block):
-    """Which alias a model gets that passed the gate."""
+class Tracking(Block):
+    """Where MLflow records runs. A job that its platform tells nothing by environment variables is told here."""
 
+    uri: str | None = Field(None, min_length=1, description="default: MLFLOW_TRACKING_URI, or a file in the project")
+    experiment: str | None = Field(None, min_length=1, description="default: the package's name")
+    label: str | None = Field(None, min_length=1, description="to find a run by: a sweep marks its trials with it")
+
+
+class Registry(Block):
+    """Under which name a model that passed the gate is registered, and which alias it gets."""
+
+    name: str | None = Field(None, min_length=1, description="default: the package's name")
     alias: Literal["challenger", "champion"] = "challenger"
 
 
@@ -85,9 +95,14 @@ class Settings(Block):
     prepare: Prepare
     train: Train
     gate: Gate
+    tracking: Tracking = Tracking()
     registry: Registry
     score: Score
     monitor: Monitor
+
+    def model_name(self) -> str:
+        """What the registered model is called."""
+        return self.registry.name or NAME
 
     def flat(self) -> dict[str, Any]:
         """All values by dotted name, for the tracking server."""

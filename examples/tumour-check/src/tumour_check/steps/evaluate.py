@@ -20,7 +20,7 @@ from .. import NAME, card, charts, flavor, gate, metrics, models, plots, rows, s
 from ..errors import GateError
 from ..folders import write_json, writing
 from ..progress import say, stage
-from ..settings import Gate, Latency, Settings
+from ..settings import Latency, Settings
 
 ROUNDS = 3
 
@@ -41,13 +41,13 @@ def evaluate(data: Path, model: Path, report: Path, champion: Path | None, setti
     """
     test = rows.prepared(data, "test")
     actual, inputs = test[schema.TARGET], schema.inputs(test)
-    with tracking.run("evaluate", {}), stage("evaluate"), writing(report) as out:
+    with tracking.run("evaluate", {}, settings.tracking), stage("evaluate"), writing(report) as out:
         fitted = models.load(model)
         predicted = flavor.predict(fitted, inputs)
         values = metrics.evaluate(actual, predicted)
         table = slice_table(schema.slices(test), actual, predicted)
         latency = latency_ms(fitted, inputs, settings.gate.latency)
-        comparison, compared = _compare(champion, test, metrics.row_losses(actual, predicted), settings.gate)
+        comparison, compared = _compare(champion, test, metrics.row_losses(actual, predicted), settings)
         reasons = gate.decide(settings.gate, values, table, latency, comparison)
         decision = {
             "passed": not reasons,
@@ -63,7 +63,7 @@ def evaluate(data: Path, model: Path, report: Path, champion: Path | None, setti
         figures["slices"] = charts.slices(table, rule.metric, rule.at_least, rule.at_most)
         _write(out, values, table, decision, figures)
         predicted.assign(**{schema.ID: test[schema.ID], schema.TARGET: actual}).to_parquet(out / "predictions.parquet")
-        tracking.log({**values, "latency_ms": latency, "gate_passed": float(not reasons)}, out)
+        tracking.log({**values, "latency_ms": latency, "gate_passed": float(not reasons)}, out, report.name)
     _conclude(reasons, comparison, report)
 
 
@@ -114,14 +114,14 @@ def _times(fitted: flavor.Model, inputs: pd.DataFrame, count: int) -> list[float
 
 
 def _compare(
-    folder: Path | None, test: pd.DataFrame, losses: gate.Losses, settings: Gate
+    folder: Path | None, test: pd.DataFrame, losses: gate.Losses, settings: Settings
 ) -> tuple[gate.Comparison | None, dict[str, str] | None]:
-    with nullcontext((folder, "")) if folder else serving.champion() as found:
+    with nullcontext((folder, "")) if folder else serving.champion(settings) as found:
         if found is None:
             return None, None
         predicted = models.predict(found[0], schema.inputs(test))
         theirs = metrics.row_losses(test[schema.TARGET], predicted)
-        return gate.compare(losses, theirs, settings.resamples), {"digest": models.digest(found[0])}
+        return gate.compare(losses, theirs, settings.gate.resamples), {"digest": models.digest(found[0])}
 
 
 def _write(

@@ -40,7 +40,7 @@ def monitor(data: Path, source: Path, model: Path | None, predictions: Path, rep
         checked = rows.check(rows.read(source), schema.INPUTS)
         scored = rows.predictions(predictions)
         found = drift.compare(
-            _columns(rows.prepared(data, "train"), _reference(data, model)),
+            _columns(rows.prepared(data, "train"), _reference(data, model, settings)),
             _columns(checked.good, scored[PREDICTION]),
             limits.psi_at_most,
             limits.significance,
@@ -68,10 +68,10 @@ def _too_many(drifted: list[str], inputs: list[drift.Drift], limits: Monitor) ->
     return len(drifted) > limits.drifted_share_at_most * len(inputs)
 
 
-def _reference(data: Path, model: Path | None) -> pd.Series:
+def _reference(data: Path, model: Path | None, settings: Settings) -> pd.Series:
     """Not the target: a model's predictions are spread less than what they predict."""
     unseen = pd.concat([rows.prepared(data, "validation"), rows.prepared(data, "test")], ignore_index=True)
-    with chosen(model) as (folder, _):
+    with chosen(model, settings) as (folder, _):
         return models.predict(folder, schema.inputs(unseen))[PREDICTION]
 
 

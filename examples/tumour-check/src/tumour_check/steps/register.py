@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .. import NAME, models
+from .. import models
 from ..errors import GateError
 from ..folders import read_json
 from ..local_registry import Registry
@@ -27,11 +27,11 @@ def register(model: Path, report: Path, settings: Settings) -> None:
     """
     decision = read_json(report / "gate.json")
     digest = models.digest(model)
-    registry = connect(NAME)
+    registry = connect(settings.model_name(), settings.tracking)
     _check(decision, digest, registry)
     with stage("register"):
-        version = registry.register(model, digest, settings.registry.alias, _tags(decision))
-    say(f"register: {NAME} version {version.version} is {settings.registry.alias}")
+        version = registry.register(model, digest, settings.registry.alias, _tags(decision, report))
+    say(f"register: {settings.model_name()} version {version.version} is {settings.registry.alias}")
 
 
 def _check(decision: dict[str, Any], digest: str, registry: Registry) -> None:
@@ -50,6 +50,7 @@ def _told(compared: str | None) -> str:
     return "the report compares with an older champion" if compared else "the report compares with no champion"
 
 
-def _tags(decision: dict[str, Any]) -> dict[str, str]:
+def _tags(decision: dict[str, Any], report: Path) -> dict[str, str]:
     champion = decision["champion"]
-    return {"gate": "passed", "compared_with": champion["digest"] if champion else "first model"}
+    compared = champion["digest"] if champion else "first model"
+    return {"gate": "passed", "compared_with": compared, "report": str(report)}

@@ -19,7 +19,7 @@ def run(source: Path, data: Path, model: Path, report: Path, settings: Settings,
     if start_from_sample and not (source.exists() and any(source.iterdir())):
         sample(source)
     prepare(source, data, settings)
-    with tracking.run("pipeline", {}):
+    with tracking.run("pipeline", {}, settings.tracking):
         train(data, model, settings)
         evaluate(data, model, report, None, settings)
         register(model, report, settings)

@@ -25,7 +25,7 @@ def train(data: Path, folder: Path, settings: Settings) -> None:
         InputError: the prepared rows are missing, or the model can't be fitted to them.
     """
     fitting, validation = rows.prepared(data, "train"), rows.prepared(data, "validation")
-    with tracking.run("train", settings.flat()):
+    with tracking.run("train", settings.flat(), settings.tracking):
         with stage("train: fit"):
             fitted = _fit(fitting, settings)
         predicted = flavor.predict(fitted, schema.inputs(validation))

@@ -1,0 +1,11 @@
+workload           = "diabetesco"
+environment        = "staging"
+team               = "endocrinology"
+location           = "northeurope"
+storage_redundancy = "Standard_ZRS"
+data_recovery_days = 14
+log_retention_days = 30
+delete_locks       = false
+budget_amount      = 300
+budget_start_date  = ""
+budget_emails      = []

@@ -1,0 +1,11 @@
+"""The steps of the pipeline: folders in, folders out. No step knows the platform that it runs on.
+
+What they ask of your modules, and what stays the same within a major version of the template:
+
+- schema: `ROWS` and `INPUTS` (pandera), `ID`, `GROUP`, `TIME`, `TARGET`, `inputs(rows)`, `slices(rows)`
+- model: `build(settings)`, an unfitted scikit-learn estimator
+- metrics: `evaluate(actual, predicted)`, `row_losses(actual, predicted)`
+- plots: `figures(model, inputs, actual, predicted)`
+- sample: `rows()`
+- parameters: `Prepare` and `Train`
+"""
