@@ -9,10 +9,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import stat
 import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from importlib.resources import files as files_of
@@ -26,6 +24,7 @@ import yaml
 from azure_pipelines import Job, PipelineError
 from ci_page import option
 from conftest import Matrix
+from tools import command
 
 HERE = Path(__file__).parent
 PINS = tomllib.loads((HERE / "action_pins.toml").read_text("utf-8"))
@@ -79,14 +78,6 @@ def replace(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new, 1), "utf-8")
 
 
-def tool(name: str) -> str:
-    """The path of a command, from this environment first; a missing one fails the test, it never skips it."""
-    found = shutil.which(name, path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-    if found is None:
-        pytest.fail(f"{name} is missing: run the tests through `uvx nox -s validate`, which installs it")
-    return found
-
-
 # --- Microsoft's engine
 
 
@@ -98,7 +89,7 @@ def engine(repository: Path) -> list[str]:
         )
     checked = files(repository)
     done = subprocess.run(
-        [tool("node"), HERE / "azure_pipelines.js", SCHEMA, *checked], capture_output=True, text=True, check=False
+        [command("node"), HERE / "azure_pipelines.js", SCHEMA, *checked], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
@@ -412,26 +403,26 @@ def test_files_know_no_project_type_platform_or_infrastructure_language(shipped:
 
 def test_shellcheck_finds_nothing(shipped: Path) -> None:
     """The scripts and every line of shell in the files are sound."""
-    done = subprocess.run([tool("shellcheck"), *scripts(shipped)], capture_output=True, text=True, check=False)
+    done = subprocess.run([command("shellcheck"), *scripts(shipped)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
     steps = [step for file in files(shipped) for step in walked(yaml.safe_load(file.read_text("utf-8")))]
     inline = [step["bash"] for step in steps if "bash" in step]
     assert len(inline) > 10
-    assert [ci_page.shellcheck(tool("shellcheck"), line) for line in inline] == [""] * len(inline)
+    assert [ci_page.shellcheck(command("shellcheck"), line) for line in inline] == [""] * len(inline)
 
 
 def test_shellcheck_turns_red(shipped: Path) -> None:
     """An unquoted expansion is found in a script and in a line."""
     script = shipped / ".azuredevops/scripts/task.sh"
     replace(script, 'uv run poe "$TASK" |', "uv run poe $TASK |")
-    done = subprocess.run([tool("shellcheck"), script], capture_output=True, text=True, check=False)
+    done = subprocess.run([command("shellcheck"), script], capture_output=True, text=True, check=False)
     assert "SC2086" in done.stdout
-    assert "SC2086" in ci_page.shellcheck(tool("shellcheck"), "uv run poe $TASK")
+    assert "SC2086" in ci_page.shellcheck(command("shellcheck"), "uv run poe $TASK")
 
 
 def script(repository: Path, name: str, *arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """Run a script as a step does, with stand-ins from `bin` of its folder first on the path."""
-    path = os.pathsep.join([str(cwd / "bin"), str(Path(tool("uv")).parent), os.environ["PATH"]])
+    path = os.pathsep.join([str(cwd / "bin"), str(Path(command("uv")).parent), os.environ["PATH"]])
     places = {"AGENT_TEMPDIRECTORY": str(cwd), "BUILD_ARTIFACTSTAGINGDIRECTORY": str(cwd / "staging"), "PATH": path}
     file = repository / ".azuredevops/scripts" / name
     return subprocess.run(
@@ -455,7 +446,7 @@ def locked(tmp_path: Path) -> Path:
     (project / "pyproject.toml").write_text(
         '[project]\nname = "plums"\nversion = "1"\nrequires-python = ">=3.11"\n', "utf-8"
     )
-    subprocess.run([tool("uv"), "lock", "--offline"], cwd=project, check=True, capture_output=True)
+    subprocess.run([command("uv"), "lock", "--offline"], cwd=project, check=True, capture_output=True)
     return project
 
 
@@ -586,7 +577,7 @@ def page(shipped: Path) -> list[str]:
 
 def test_the_scripts_of_the_page_are_sound_shell(page: list[str]) -> None:
     """shellcheck finds nothing in what a reader saves and runs."""
-    assert [ci_page.shellcheck(tool("shellcheck"), text) for text in page] == ["", ""]
+    assert [ci_page.shellcheck(command("shellcheck"), text) for text in page] == ["", ""]
 
 
 def test_an_unedited_script_does_nothing(shipped: Path, tmp_path: Path) -> None:

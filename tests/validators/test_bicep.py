@@ -19,7 +19,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 import resources_page as page
@@ -39,6 +39,8 @@ from bicep_project import (
     values,
 )
 from bicep_types import Json, Types, accessors, body_of, check_folder, interpolate, parse
+from conftest import Matrix
+from tools import tool
 
 # Settings that may not move. `publicNetworkAccess` as a value is the parameter of that name.
 Settings = Mapping[str, Mapping[str, Any]]
@@ -189,31 +191,6 @@ PLATFORMS = {
         ),
     ),
 }
-
-
-class Rendered(Protocol):
-    """One content that some variants share, as tests/conftest.py gives it."""
-
-    @property
-    def relative(self) -> str: ...
-    @property
-    def variants(self) -> tuple[str, ...]: ...
-
-
-class Matrix(Protocol):
-    """Every offered variant, rendered once."""
-
-    @property
-    def projects(self) -> Mapping[str, Path]: ...
-    def unique(self, *globs: str) -> list[Rendered]: ...
-
-
-def tool(variable: str, how: str) -> str:
-    """The path of an executable that nox gives; a missing one is a failure, never a skip."""
-    path = os.environ.get(variable, "")
-    if not Path(path).is_file():
-        pytest.fail(f"{variable} is no file ({path or 'unset'}): {how}")
-    return path
 
 
 @pytest.fixture(scope="session")

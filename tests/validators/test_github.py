@@ -15,18 +15,19 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import threading
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import ci_page
 import pytest
 import yaml
 from ci_page import option
+from conftest import Matrix
+from tools import command
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -43,25 +44,6 @@ SCHEMAS = {
     "vendor.github-issue-forms": ".github/ISSUE_TEMPLATE/[!c]*.yml",
     "vendor.github-issue-config": ".github/ISSUE_TEMPLATE/config.yml",
 }
-
-
-class Rendered(Protocol):
-    """One content that some variants share, as tests/conftest.py gives it."""
-
-    @property
-    def relative(self) -> str: ...
-    @property
-    def content(self) -> str: ...
-    @property
-    def variants(self) -> tuple[str, ...]: ...
-
-
-class Matrix(Protocol):
-    """Every offered variant, rendered once."""
-
-    @property
-    def projects(self) -> Mapping[str, Path]: ...
-    def unique(self, *globs: str) -> Sequence[Rendered]: ...
 
 
 # --- what is checked
@@ -118,18 +100,6 @@ def replace(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new, 1), "utf-8")
 
 
-# --- tools
-
-
-def tool(name: str) -> str:
-    """The path of a command, from this environment first; a missing one fails the test, it never skips it."""
-    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    found = shutil.which(name, path=places)
-    if found is None:
-        pytest.fail(f"{name} is missing: run the tests through `uvx nox -s validate`, which installs it")
-    return found
-
-
 def run(*command: str | Path, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """Run a command with its output captured; `env` is added to the environment."""
     return subprocess.run(command, cwd=cwd, env=os.environ | env, capture_output=True, text=True, check=False)
@@ -137,8 +107,8 @@ def run(*command: str | Path, cwd: Path, **env: str) -> subprocess.CompletedProc
 
 def actionlint(repository: Path) -> list[str]:
     """Findings of actionlint, shell of the `run` steps included, one a line."""
-    options = ["-oneline", "-no-color", f"-shellcheck={tool('shellcheck')}"]
-    done = run(tool("actionlint"), *options, *workflows(repository), cwd=repository)
+    options = ["-oneline", "-no-color", f"-shellcheck={command('shellcheck')}"]
+    done = run(command("actionlint"), *options, *workflows(repository), cwd=repository)
     assert done.returncode in (0, 1), done.stderr
     return done.stdout.splitlines()
 
@@ -146,7 +116,7 @@ def actionlint(repository: Path) -> list[str]:
 def zizmor(repository: Path) -> list[str]:
     """Findings of zizmor at its strictest useful setting, as `rule: file`; all files must have been read."""
     options = ["--offline", "--persona=pedantic", "--strict-collection", "--format=json", "--no-exit-codes"]
-    done = run(tool("zizmor"), *options, ".", cwd=repository)
+    done = run(command("zizmor"), *options, ".", cwd=repository)
     assert done.returncode == 0, done.stderr
     unread = [file.name for file in workflows(repository) if f"workflows/{file.name}" not in done.stderr]
     assert not unread, f"zizmor passed over {unread}"
@@ -157,13 +127,13 @@ def schema_errors(repository: Path, schema: str) -> str:
     """What one of GitHub's own schemas says about the files that it describes; empty when all is well."""
     files = sorted(repository.glob(SCHEMAS[schema]))
     assert files, f"{schema} has nothing to check in {repository}"
-    done = run(tool("check-jsonschema"), "--builtin-schema", schema, *files, cwd=repository)
+    done = run(command("check-jsonschema"), "--builtin-schema", schema, *files, cwd=repository)
     return done.stdout + done.stderr if done.returncode else ""
 
 
 def shellcheck(repository: Path) -> str:
     """What shellcheck says about the scripts; empty when all is well."""
-    return run(tool("shellcheck"), *scripts(repository), cwd=repository).stdout
+    return run(command("shellcheck"), *scripts(repository), cwd=repository).stdout
 
 
 def test_actionlint_finds_nothing(repository: Path) -> None:
@@ -432,7 +402,7 @@ def nox_sessions() -> set[str]:
 def script(repository: Path, name: str, *arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """Run a script of `.github/scripts` with GitHub's files for outputs and summary in `cwd`."""
     files = {"GITHUB_OUTPUT": str(cwd / "output"), "GITHUB_STEP_SUMMARY": str(cwd / "summary")}
-    path = os.pathsep.join([str(cwd / "bin"), str(Path(tool("uv")).parent), os.environ["PATH"]])
+    path = os.pathsep.join([str(cwd / "bin"), str(Path(command("uv")).parent), os.environ["PATH"]])
     file = repository / ".github/scripts" / name
     return run("bash", file, *arguments, cwd=cwd, **{**files, "PATH": path, **env})
 
@@ -445,7 +415,7 @@ def locked(tmp_path: Path) -> Path:
     (project / "pyproject.toml").write_text(
         '[project]\nname = "plums"\nversion = "1"\nrequires-python = ">=3.11"\n', "utf-8"
     )
-    assert run(tool("uv"), "lock", "--offline", cwd=project).returncode == 0
+    assert run(command("uv"), "lock", "--offline", cwd=project).returncode == 0
     return project
 
 
@@ -626,7 +596,7 @@ def page(shipped: Path) -> str:
 
 def test_the_script_of_the_page_is_sound_shell(page: str) -> None:
     """shellcheck finds nothing in what a reader saves and runs."""
-    assert ci_page.shellcheck(tool("shellcheck"), page) == ""
+    assert ci_page.shellcheck(command("shellcheck"), page) == ""
 
 
 def test_an_unedited_script_does_nothing(shipped: Path, tmp_path: Path) -> None:
@@ -749,9 +719,9 @@ def hooked(matrix: Matrix, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def commit_hooks(folder: Path, *which: str) -> subprocess.CompletedProcess[str]:
     """Stage everything and run the hooks as a commit would; `which` are options that choose the files."""
     assert run("git", "add", "--all", cwd=folder).returncode == 0
-    path = os.pathsep.join([str(Path(tool("ruff")).parent), os.environ["PATH"]])
+    path = os.pathsep.join([str(Path(command("ruff")).parent), os.environ["PATH"]])
     home = str(folder / ".git/pre-commit")
-    return run(tool("pre-commit"), "run", *which, cwd=folder, PATH=path, PRE_COMMIT_HOME=home)
+    return run(command("pre-commit"), "run", *which, cwd=folder, PATH=path, PRE_COMMIT_HOME=home)
 
 
 def test_hooks_leave_a_fresh_project_as_it_is(hooked: Path) -> None:
@@ -794,7 +764,7 @@ def test_each_hook_turns_red(hooked: Path, name: str, content: str, hook: str) -
 def test_hooks_are_local(repository: Path) -> None:
     """No hook is fetched from another repository, and pre-commit accepts the file."""
     config = repository / ".pre-commit-config.yaml"
-    assert run(tool("pre-commit"), "validate-config", config, cwd=repository).returncode == 0
+    assert run(command("pre-commit"), "validate-config", config, cwd=repository).returncode == 0
     assert [repo["repo"] for repo in yaml.safe_load(config.read_text("utf-8"))["repos"]] == ["local"]
 
 

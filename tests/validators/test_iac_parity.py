@@ -13,35 +13,15 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import bicep_project as bicep
 import pytest
 import terraform_files as terraform
 from bicep_types import Json, accessors, body_of, parse
+from conftest import Matrix
+from platform_outputs import OUTPUTS
 from test_bicep import PLATFORMS
-
-# Contract 3: what a project's platform files read.
-CONTRACT = {
-    "aml": {
-        "workspace_name",
-        "resource_group_name",
-        "storage_account_name",
-        "key_vault_name",
-        "container_registry_name",
-        "application_insights_name",
-        "compute_name",
-        "compute_identity_client_id",
-    },
-    "databricks": {
-        "workspace_name",
-        "workspace_url",
-        "resource_group_name",
-        "storage_account_name",
-        "catalog_storage_url",
-        "access_connector_id",
-    },
-}
 
 STORAGE = "Microsoft.Storage/storageAccounts"
 BLOBS = "Microsoft.Storage/storageAccounts/blobServices"
@@ -195,13 +175,6 @@ PATTERNS = {
 }
 
 
-class Matrix(Protocol):
-    """Every offered variant, rendered once."""
-
-    @property
-    def projects(self) -> Mapping[str, Path]: ...
-
-
 @dataclass(frozen=True)
 class Pair:
     """One platform in both languages, each in a folder to break at will."""
@@ -211,7 +184,7 @@ class Pair:
     terraform: Path
 
 
-@pytest.fixture(params=CONTRACT)
+@pytest.fixture(params=OUTPUTS)
 def platform(request: pytest.FixtureRequest) -> str:
     """Each platform in turn; a test of one platform's file gives its own."""
     return str(request.param)
@@ -237,7 +210,7 @@ def snake(name: str) -> str:
 def output_problems(pair: Pair) -> list[str]:
     """Outputs that are not exactly the contract's."""
     found = {"bicep": bicep.outputs(pair.bicep), "terraform": terraform.outputs(pair.terraform)}
-    return [f"{language}: {name}" for language in found for name in sorted(found[language] ^ CONTRACT[pair.platform])]
+    return [f"{language}: {name}" for language in found for name in sorted(found[language] ^ OUTPUTS[pair.platform])]
 
 
 # --- resources

@@ -19,40 +19,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import hcl2
 import pytest
 from azure_roles import PRIVILEGED, ROLES
+from conftest import Matrix
+from platform_outputs import OUTPUTS
 from terraform_files import OPTIONS, Json, blocks, files, made, outputs, resources
 from terraform_providers import attached
 from terraform_schema import apply_changes
+from tools import tool
 
 PLATFORMS = ("aml", "databricks")
 ENVIRONMENTS = ("dev", "staging", "prod")
 GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-# What the project's files of a platform read; the same names in every infrastructure language.
-OUTPUTS = {
-    "aml": {
-        "workspace_name",
-        "resource_group_name",
-        "storage_account_name",
-        "key_vault_name",
-        "container_registry_name",
-        "application_insights_name",
-        "compute_name",
-        "compute_identity_client_id",
-    },
-    "databricks": {
-        "workspace_name",
-        "workspace_url",
-        "resource_group_name",
-        "storage_account_name",
-        "catalog_storage_url",
-        "access_connector_id",
-    },
-}
 
 # Settings that may not move, by type; a number stands for the place in a list of blocks.
 PUBLIC = "${local.public_network_access_enabled}"
@@ -143,31 +124,6 @@ CHECKOV_SKIPS_OF: Mapping[str, Mapping[str, str]] = {
         "CKV2_AZURE_48": "keys of one's own belong to the landing zone",
     },
 }
-
-
-class Rendered(Protocol):
-    """One content that some variants share, as tests/conftest.py gives it."""
-
-    @property
-    def relative(self) -> str: ...
-    @property
-    def variants(self) -> tuple[str, ...]: ...
-
-
-class Matrix(Protocol):
-    """Every offered variant, rendered once."""
-
-    @property
-    def projects(self) -> Mapping[str, Path]: ...
-    def unique(self, *globs: str) -> list[Rendered]: ...
-
-
-def tool(variable: str, how: str) -> str:
-    """The path of a file that nox gives; a missing one is a failure, never a skip."""
-    path = os.environ.get(variable, "")
-    if not Path(path).is_file():
-        pytest.fail(f"{variable} is no file ({path or 'unset'}): {how}")
-    return path
 
 
 @cache
