@@ -114,7 +114,8 @@ def _batch(scored: scoring.Scored) -> arrow.RecordBatch:
 
 def _structs(frame: pd.DataFrame) -> arrow.StructArray:
     table = arrow.Table.from_pandas(frame, preserve_index=False)
-    return arrow.StructArray.from_arrays([column.combine_chunks() for column in table.columns], fields=list(table.schema))
+    columns = [column.combine_chunks() for column in table.columns]
+    return arrow.StructArray.from_arrays(columns, fields=list(table.schema))
 
 
 def _nulls(like: arrow.StructArray, other: arrow.StructArray) -> arrow.Array:
