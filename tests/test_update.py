@@ -109,7 +109,7 @@ def test_the_task_update_brings_back_what_the_team_changed_in_the_old_choice(
     done = update(project, after)
     assert done.returncode == 0, done.stderr
     assert without_answers(tree(project)) == without_answers(expected(fresh)) | mine
-    assert f"  {edited}\n" in done.stdout
+    assert f"  {edited}\n" in done.stdout and f"  {added}\n" in done.stdout
 
 
 def update(project: Path, answers: Answers) -> subprocess.CompletedProcess[str]:

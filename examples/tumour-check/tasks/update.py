@@ -86,6 +86,16 @@ def changed(made: Path) -> list[Path]:
     return [path for path in files if path.is_file() and path.read_bytes() != (made / path).read_bytes()]
 
 
+def added(made: Path) -> list[Path]:
+    """The files in git that are not the template's."""
+    return [path for path in map(Path, git("ls-files").splitlines()) if not (made / path).exists()]
+
+
+def deleted() -> list[Path]:
+    """The files in git that are gone."""
+    return [Path(line) for line in git("diff", "--name-only", "--no-renames", "--diff-filter=D", "HEAD").splitlines()]
+
+
 def brought_back(files: Sequence[Path]) -> list[Path]:
     """Of these files those that were gone, and are there again as they were committed."""
     gone = [path for path in files if not path.exists()]
@@ -108,10 +118,14 @@ def update(arguments: Sequence[str]) -> int:
     if git("status", "--porcelain"):
         raise UpdateError("there are changes that are not committed: commit them first, so that nothing can be lost")
     with tempfile.TemporaryDirectory() as scratch:
-        edited = changed(original(Path(scratch)))
+        made = original(Path(scratch))
+        edited, own = changed(made), added(made)
     copier("update", "--skip-answered", *arguments)
+    folders = {path.parent for path in deleted()}
     kept, conflicts = brought_back(edited), to_merge()
     tell("Your own changes are in files that the template no longer has. They stay until you delete them", kept)
+    beside = [path for path in own if path.parent in folders]
+    tell("Files of your own lie where the template no longer has some. See whether they still belong there", beside)
     tell("You and the template changed the same lines. Choose between the conflict marks, then git add", conflicts)
     print("\nNext: uv lock && uv run poe check, then commit.")
     return 1 if conflicts else 0
