@@ -120,7 +120,8 @@ def turns(task: Task) -> list[tuple[str, ...]]:
 @cache
 def pyproject(root: Path) -> dict[str, Any]:
     """The project's metadata."""
-    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]  # type: ignore[no-any-return]
+    found: dict[str, Any] = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return found
 
 
 @cache
