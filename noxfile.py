@@ -34,6 +34,9 @@ def install(session: nox.Session, group: str) -> None:
     # nox names its own environment in the last two, and a `uv sync` in a test project would turn it into that project's.
     for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "UV_PROJECT_ENVIRONMENT", "VIRTUAL_ENV"):
         session.env[name] = None
+    # Where pip is given a folder of wheels, PyTorch for the CPU lies there, and its own index may be out of reach.
+    if wheels := os.environ.get("PIP_FIND_LINKS"):
+        session.env.update(UV_FIND_LINKS=wheels, UV_NO_SOURCES="1")
 
 
 @nox.session

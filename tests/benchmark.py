@@ -1,13 +1,15 @@
 """Print how long the things take that people wait for. Judges nothing: figures depend on the machine, so compare within one run.
 
-nox -s benchmark                  renders and a fresh project
+nox -s benchmark                  renders, and a fresh project of each type
 nox -s benchmark -- --renders     renders only, half a minute
-nox -s benchmark -- --scoring     a million rows, in one process and in Spark (needs Java), some minutes
+nox -s benchmark -- --training    each type: time and accuracy of a run, speed of training beside that of its input
+nox -s benchmark -- --scoring     rows once and ten times, in one process and in Spark (needs Java), some minutes
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import statistics
 import subprocess
@@ -36,14 +38,15 @@ def show(label: str, action: Action, repeat: int = 1) -> None:
     print(f"{label:58} {min(taken):8.2f} {statistics.median(taken):8.2f} {max(taken):8.2f} s   {repeat}x", flush=True)
 
 
-def run(folder: Path, *command: str) -> None:
-    """Run a command in a project, and stop the benchmark with its output when it fails."""
+def run(folder: Path, *command: str, codes: tuple[int, ...] = (0,)) -> str:
+    """Run a command in a project; what it printed. Stops the benchmark with that when it fails."""
     environment = {
         name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE"}
     }
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    if done.returncode:
+    if done.returncode not in codes:
         raise SystemExit(f"{' '.join(command)} exited with {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done.stdout
 
 
 def used(pid: int) -> dict[str, float]:
@@ -124,23 +127,59 @@ def benchmark_project(project: Path) -> None:
     show("lint, types and tests", lambda: run(project, "uv", "run", "poe", "check"))
 
 
-# The sample again and again, each time a little different, in files of 50,000 rows.
+# What is trained for each project type, by a name: the settings, and whether the gate may refuse it.
+TRAININGS: dict[str, dict[str, tuple[tuple[str, ...], bool]]] = {
+    "classical": {"linear": ((), False), "boosted trees": (("--set", "train.estimator=boosting"), True)},
+    "cv": {"small CNN": ((), False)},
+    "nlp": {"TF-IDF": ((), False), "smoke transformer": (("--set", "train.kind=transformer"), True)},
+}
+
+
+def benchmark_training(project: Path, project_type: str) -> None:
+    """Runs of the pipeline with the accuracy that they reach, and how near training comes to what its input allows."""
+    pipeline = str(project / ".venv/bin/pipeline")
+    run(project, "uv", "sync", "--compile-bytecode")
+    for name, (options, may_fail) in TRAININGS[project_type].items():
+        codes = (0, 1) if may_fail else (0,)
+
+        def once(options: tuple[str, ...] = options, codes: tuple[int, ...] = codes) -> None:
+            run(project, pipeline, "run", *options, codes=codes)
+
+        once()
+        show(f"{project_type}, pipeline run, warm: {name}", once, 3)
+        metrics = json.loads((project / "outputs/report/metrics.json").read_text())
+        gate = json.loads((project / "outputs/report/gate.json").read_text())
+        verdict = "passed" if gate["passed"] else f"refused: {gate['reasons'][0]}"
+        told = " · ".join(f"{key} {value:.4f}" for key, value in metrics.items() if key in TOLD)
+        print(f"    {told} on {gate['rows']} test rows; the gate {verdict}", flush=True)
+    if list(project.glob("src/*/throughput.py")):
+        python = str(project / ".venv/bin/python")
+        for line in run(project, python, "-m", "taxi_fares.throughput").splitlines():
+            print(f"    {line}")
+
+
+TOLD = ("accuracy", "roc_auc", "onnx_difference", "int8_loss", "behaviour_invariance", "robustness_noise")
+
+# The sample again and again, in files of at most 5,000 rows; numbers a little different each time.
 ROWS = """
-import sys, numpy, pandas
+import sys, numpy
 from pathlib import Path
+from taxi_fares import rows, schema
 folder, count = Path(sys.argv[1]), int(sys.argv[2])
-sample, random = pandas.read_csv("data/raw/sample.csv"), numpy.random.default_rng(0)
-numbers = sample.select_dtypes("float").columns
+sample, random = rows.read(Path("data/raw")), numpy.random.default_rng(0)
+numbers, size = sample.select_dtypes("float").columns, min(count, 50_000 if len(sample.columns) > 20 else 5_000)
 folder.mkdir()
-for start in range(0, count, 50_000):
-    rows = sample.iloc[numpy.arange(start, start + 50_000) % len(sample)].reset_index(drop=True)
-    rows[numbers] *= random.uniform(0.98, 1.02, rows[numbers].shape)
-    rows[sample.columns[0]] = [f"P{number:08d}" for number in range(start, start + 50_000)]
-    rows.to_parquet(folder / f"{start:08d}.parquet")
+for start in range(0, count, size):
+    part = sample.iloc[numpy.arange(start, start + size) % len(sample)].reset_index(drop=True)
+    part[numbers] *= random.uniform(0.98, 1.02, part[numbers].shape)
+    part[schema.ID] = [f"P{number:08d}" for number in range(start, start + size)]
+    part.to_parquet(folder / f"{start:08d}.parquet")
 """
+# Rows of each project type, ten times as many in a second round.
+COUNTS = {"classical": 100_000, "cv": 20_000, "nlp": 20_000}
 
 
-def benchmark_scoring(project: Path) -> None:
+def benchmark_scoring(project: Path, least: int) -> None:
     """The same rows in one process and in Spark with two workers: how fast, and whether more rows need more memory."""
     run(project, "uv", "sync", "--compile-bytecode")
     run(project, "uv", "run", "pipeline", "run")
@@ -148,7 +187,7 @@ def benchmark_scoring(project: Path) -> None:
     model = ("--model", "outputs/model")
     # The one process may use both processors, too; Spark's workers have a thread each.
     local = {"PYSPARK_PYTHON": python, "MASTER": "local[2]", "OMP_NUM_THREADS": "1"}
-    for count in (100_000, 1_000_000):
+    for count in (least, 10 * least):
         source = f"rows/{count}"
         (project / "rows").mkdir(exist_ok=True)
         run(project, python, "-c", ROWS, source, str(count))
@@ -177,16 +216,21 @@ def main() -> None:
         print(
             f"{len(files)} files a project, {sum(map(len, files.values())) / 1024:.0f} KiB; {os.cpu_count()} processors"
         )
-        if "--scoring" not in sys.argv[1:]:
-            print(f"{'':58} {'fastest':>8} {'median':>8} {'slowest':>8}")
+        only = {"--renders", "--training", "--scoring"} & set(sys.argv[1:])
+        print(f"{'':58} {'fastest':>8} {'median':>8} {'slowest':>8}")
+        if not only or "--renders" in only:
             benchmark_renders(plain, released, scratch)
-        if "--renders" not in sys.argv[1:]:
-            print("\nscoring")
-            benchmark_scoring(render(plain, fresh(scratch), IDENTITY | {"platform": "databricks"}))
-        if not {"--renders", "--scoring"} & set(sys.argv[1:]):
-            for answers in ({"task": task} for task in conftest.offered("task")):
-                print(f"\n{answers['task']}")
-                benchmark_project(render(plain, fresh(scratch), IDENTITY | answers))
+        for project_type in conftest.offered("project_type"):
+            answers = IDENTITY | {"project_type": project_type}
+            if not only:
+                print(f"\n{project_type}")
+                benchmark_project(render(plain, fresh(scratch), answers))
+            if not only or "--training" in only:
+                benchmark_training(render(plain, fresh(scratch), answers), project_type)
+            if "--scoring" in only:
+                print(f"\n{project_type}, scoring")
+                on_spark = render(plain, fresh(scratch), answers | {"platform": "databricks"})
+                benchmark_scoring(on_spark, COUNTS[project_type])
 
 
 if __name__ == "__main__":

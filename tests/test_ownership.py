@@ -20,6 +20,9 @@ OVERLAY = re.compile(r"\{\{ (\w+) \}\}")
 # The question that each overlay follows from.
 AXIS = {
     "classical": "project_type",
+    "cv": "project_type",
+    "nlp": "project_type",
+    "pytorch": "project_type",
     "classification": "task",
     "regression": "task",
     "aml": "platform",
@@ -29,6 +32,8 @@ AXIS = {
     "bicep": "iac",
     "terraform": "iac",
 }
+# Overlays that several choices of one question share.
+SHARED = {"pytorch": {"cv", "nlp"}}
 # Names that are printed into paths and choose nothing.
 PRINTED = {"package_name"}
 ANSWERS_TEMPLATE = "{{ _copier_conf.answers_file }}.jinja"
@@ -68,7 +73,8 @@ def destination(path: str) -> str:
 
 def sources(paths: Iterable[str], answers: Answers) -> list[str]:
     """The template paths that a variant takes."""
-    return [path for path in paths if set(overlays(path)) <= set(answers.values())]
+    given = set(answers.values())
+    return [path for path in paths if all(SHARED.get(name, {name}) & given for name in overlays(path))]
 
 
 def contested(paths: Iterable[str]) -> Iterator[str]:
@@ -148,7 +154,7 @@ def test_every_overlay_is_a_hidden_answer_and_has_files(paths: list[str]) -> Non
 def test_every_choice_has_its_overlay() -> None:
     """What a question offers for choosing files exists as an overlay of that question."""
     for axis in conftest.AXES:
-        assert set(conftest.offered(axis)) == {name for name, owner in AXIS.items() if owner == axis}
+        assert set(conftest.offered(axis)) == {name for name in AXIS.keys() - SHARED.keys() if AXIS[name] == axis}
 
 
 def test_the_render_holds_exactly_the_files_that_the_names_promise(paths: list[str], matrix: Matrix) -> None:
@@ -172,6 +178,12 @@ def test_every_seed_pattern_matches_a_file(matrix: Matrix) -> None:
     files = {path for project in matrix.projects.values() for path in conftest.tree(project)}
     specs = {pattern: pathspec.GitIgnoreSpec.from_lines([pattern]) for pattern in seed_patterns()}
     assert {pattern for pattern, spec in specs.items() if not any(spec.match_files(files))} == RESERVED_SEED
+
+
+def test_shared_overlays_belong_to_offered_choices() -> None:
+    """An overlay that several choices share names choices of its question."""
+    for name, choices in SHARED.items():
+        assert len(choices) > 1 and choices <= set(conftest.offered(AXIS[name]))
 
 
 def test_the_matter_of_a_task_is_seed(paths: list[str]) -> None:
