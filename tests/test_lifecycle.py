@@ -29,7 +29,18 @@ from conftest import AXES, IDENTITY, Answers, is_asked, offered, recorded, rende
 from jinja2.sandbox import SandboxedEnvironment
 
 # Tests of platform files that are the same, and test the same, whatever the project's type.
-SAME_FOR_EVERY_TYPE = ("test_aml_graph.py", "test_bundle_graph.py", "test_registry.py", "test_tool.py")
+SAME_FOR_EVERY_TYPE = ("aml_graph", "bundle_graph", "deploy", "tool")
+# Tests of how networks are trained, which are minutes long and know no platform.
+SAME_ON_EVERY_PLATFORM = (
+    "batches",
+    "checkpoint",
+    "export",
+    "network",
+    "prelabel",
+    "processes",
+    "throughput",
+    "training",
+)
 # What a developer's or a CI machine's environment may hold and a fresh project must not see.
 FOREIGN = re.compile(
     r"AZURE_|CONDA_|COV_|DATABRICKS_|GITHUB_|MLFLOW_|MPL|NOX|PYTEST_|PYTHON|SPARK_|UV_COMPILE|UV_PROJECT|VIRTUAL_ENV"
@@ -172,9 +183,9 @@ def check(project: Project, *tests: str) -> None:
 
 def test_its_own_checks_pass(project: Project) -> None:
     """A project's own checks pass; the coverage floor holds, which is measured once a type, since that takes minutes."""
-    options = ["--cov"] if is_first("platform", project) else []
-    if not is_first("project_type", project):
-        options += [f"--ignore=tests/{name}" for name in SAME_FOR_EVERY_TYPE]
+    seen = {*SAME_FOR_EVERY_TYPE} if not is_first("project_type", project) else set()
+    seen |= {*SAME_ON_EVERY_PLATFORM} if not is_first("platform", project) else set()
+    options = [f"--ignore=tests/test_{name}.py" for name in sorted(seen)] + ["--cov"] * is_first("platform", project)
     check(project, "pytest", "-n", "auto", "--dist", "worksteal", *options)
 
 

@@ -29,7 +29,7 @@ def figures(_: flavor.Model, inputs: pd.DataFrame, actual: pd.Series, predicted:
     """
     return {
         "confusion": confusion(actual, predicted),
-        "calibration": calibration(actual, predicted),
+        "reliability": reliability(actual, predicted),
         "mistakes": mistakes(inputs, actual, predicted),
     }
 
@@ -59,7 +59,7 @@ def _write_counts(axes: Axes, counts: npt.NDArray[np.int64]) -> None:
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=color)
 
 
-def calibration(actual: pd.Series, predicted: pd.DataFrame) -> Figure:
+def reliability(actual: pd.Series, predicted: pd.DataFrame) -> Figure:
     """The reliability diagram: how often the model is right, by how sure it is. Below the diagonal it is too sure.
 
     Beneath, how many pictures each point stands for.
