@@ -1,8 +1,8 @@
 """Batch scoring in Spark: each row goes through the function that `pipeline score` uses, in Spark's Python workers.
 
 The job `score` runs this file on serverless compute. That is Spark Connect: no RDD, no broadcast, no cache, and few
-settings may be set. So the model travels inside the query, a worker keeps it for all its tasks, and what was scored is
-written once, to a folder of this run, from which the tables are filled.
+settings may be set. So the model travels inside the query, or waits in this run's folder when it is too large, a worker
+keeps it for all its tasks, and what was scored is written once, to that folder, from which the tables are filled.
 
 Run: python databricks/score.py --help      (locally with PYSPARK_PYTHON set to this Python)
 """
@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,10 +35,13 @@ CSV: dict[str, bool | str] = {
     "enforceSchema": False,
     "mode": "FAILFAST",
 }
-TEXT, TYPED = ".csv", ".parquet"
+# The tables of a folder by their suffix.
+TABLES = {".csv": spark.Form.TEXT, ".parquet": spark.Form.TYPED}
+# Spark leaves out what begins so, files and folders alike. What begins with a dot is no row anywhere.
+HIDDEN = "_"
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-Source = Annotated[str, typer.Option(help="A folder or file of .csv and .parquet rows, or the name of a table.")]
+Source = Annotated[str, typer.Option(help="Rows: a folder or file as for `pipeline score`, or the name of a table.")]
 Folder = Annotated[Path, typer.Option("--scored", help="Folder for the rows of this run, a new one for each run.")]
 Predictions = Annotated[str | None, typer.Option(help="Table that the predictions are appended to.")]
 Rejected = Annotated[str | None, typer.Option(help="Table that the rejected rows are appended to.")]
@@ -64,22 +69,62 @@ def _always(column: str) -> str:
     return f"{column}.{spark.ALWAYS[column]}"
 
 
-def read(session: SparkSession, source: str) -> dict[bool, DataFrame]:
-    """The raw rows by whether all their values are texts.
+def read(session: SparkSession, source: str, job: spark.Job) -> Iterator[tuple[DataFrame, spark.Job]]:
+    """The raw rows as Spark reads them, with what scores those of one form.
 
     Raises:
-        InputError: a folder holds no rows.
+        InputError: a folder holds no rows, or a file that Spark would leave out.
     """
-    if "/" not in source and not Path(source).exists():
-        return {False: session.read.table(source)}
-    files = [str(file.resolve()) for file in rows.tables(Path(source))]
-    texts, typed = ([file for file in files if file.endswith(suffix)] for suffix in (TEXT, TYPED))
-    tables = {}
-    if texts:
-        tables[True] = session.read.options(**CSV).csv(texts)
-    if typed:
-        tables[False] = session.read.option("mergeSchema", True).parquet(*typed)
-    return tables
+    folder = Path(source)
+    if "/" not in source and not folder.exists():
+        yield session.read.table(source), job
+        return
+    found: dict[spark.Form, list[str]] = {}
+    for file in rows.tables(folder):
+        found.setdefault(TABLES[file.suffix], []).append(str(file.resolve()))
+    if texts := found.get(spark.Form.TEXT):
+        yield session.read.options(**CSV).csv(texts), replace(job, form=spark.Form.TEXT)
+    if typed := found.get(spark.Form.TYPED):
+        yield session.read.option("mergeSchema", True).parquet(*typed), job
+    if any_file(folder):
+        root = str((folder if folder.is_dir() else folder.parent).resolve())
+        yield binary(session, folder), replace(job, form=spark.Form.FILES, root=root)
+    elif not found:
+        # Says what is amiss, as `pipeline score` does.
+        next(rows.chunks(folder, job.chunk_rows))
+
+
+def any_file(folder: Path) -> bool:
+    """Whether there are files of one row each.
+
+    Raises:
+        InputError: Spark would leave one of them out, without a word.
+    """
+    one = False
+    for path in rows.files(folder):
+        one = True
+        names = path.relative_to(folder).parts if folder.is_dir() else (path.name,)
+        if any(name.startswith(HIDDEN) for name in names):
+            raise InputError(f"Spark leaves out {path}: no name of a file or folder may begin with _; rename it")
+    return one
+
+
+def binary(session: SparkSession, source: Path) -> DataFrame:
+    """A row for each file of one row: `path` and `content`.
+
+    Spark gives a task 128 MiB of them, or one larger file: it counts each file as 4 MiB at least, so 32 files at most.
+    That, and no setting (serverless compute may refuse it), keeps a batch small.
+    """
+    # Suffixes in small and capital letters.
+    suffixes = ("".join(f"[{sign}{sign.upper()}]" if sign.isalpha() else sign for sign in end) for end in rows.FILES)
+    names = "{" + ",".join(f"*{suffix}" for suffix in suffixes) + "}"
+    reader = session.read.format("binaryFile").options(recursiveFileLookup=True, pathGlobFilter=names)
+    return reader.load(escaped(str(source.resolve()))).select("path", "content")
+
+
+def escaped(path: str) -> str:
+    """A path that Spark takes as it is, and not for a pattern."""
+    return re.sub(r"([\\*?\[\]{}])", r"\\\1", path)
 
 
 def write(session: SparkSession, source: str, folder: Path, job: spark.Job) -> tuple[int, int]:
@@ -90,10 +135,7 @@ def write(session: SparkSession, source: str, folder: Path, job: spark.Job) -> t
     """
     # One pass: what is asked twice of Spark is scored twice, where nothing can be cached.
     once = folder / "once.parquet"
-    first, *others = [
-        scored(table, spark.Job(job.model, job.version, job.chunk_rows, text))
-        for text, table in read(session, source).items()
-    ]
+    first, *others = [scored(table, own) for table, own in read(session, source, job)]
     for other in others:
         first = first.union(other)
     try:
@@ -130,11 +172,15 @@ def score(
     chosen_settings = settings.load(config, pairs or ())
     if (folder / "rejected.parquet").exists():
         raise InputError(f"{folder} holds the rows of an earlier run: give each run a folder of its own")
-    with chosen(model, chosen_settings) as (content, version):
-        job = spark.Job(spark.packed(content), version, chosen_settings.score.chunk_rows)
-    session = SparkSession.builder.getOrCreate()
     folder = folder.resolve()
-    good, bad = write(session, source, folder, job)
+    copy = folder / "model"
+    try:
+        with chosen(model, chosen_settings) as (content, version):
+            job = spark.Job(spark.packed(content, copy), version, chosen_settings.score.chunk_rows)
+        session = SparkSession.builder.getOrCreate()
+        good, bad = write(session, source, folder, job)
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)
     for name, table in (("predictions", predictions), ("rejected", rejected)):
         if table:
             # A model that knows one more class than those before it brings one more column.

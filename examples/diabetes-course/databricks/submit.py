@@ -14,11 +14,13 @@ import itertools
 import json
 import logging
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 import time
+import tomllib
 import uuid
 import warnings
 from collections.abc import Callable, Mapping
@@ -43,8 +45,9 @@ RAW = PROJECT / "data" / "raw"
 MODEL = PROJECT / "outputs" / "model"
 REPORT = PROJECT / "outputs" / "report"
 MONITORING = PROJECT / "outputs" / "monitoring"
-# What serverless compute installs: the locked versions. The bundle names this file.
-PACKAGES = PROJECT / "dist" / "requirements.txt"
+# What serverless compute installs: the locked versions, for what trains and for all else. The bundle names these files.
+TRAINING = PROJECT / "dist" / "requirements.txt"
+SCORING = PROJECT / "dist" / "scoring.txt"
 # Seconds between two looks at a run.
 PAUSE = 10.0
 # As much as a job parameter holds.
@@ -92,6 +95,11 @@ def target() -> str:
     chosen = os.environ.get("ENVIRONMENT") or "dev"
     settings.load(_config(chosen))
     return chosen
+
+
+def compute() -> settings.Compute:
+    """What the target's settings ask for the job that trains."""
+    return settings.load(_config(target())).compute
 
 
 def _config(environment: str) -> Path:
@@ -170,23 +178,54 @@ def content_version(folder: Path) -> str:
     return total.hexdigest()[:16]
 
 
-def write_packages() -> None:
-    """Write the locked versions of what a job needs. Without hashes: pip would want one of the wheel, too.
+def write_packages(asked: settings.Compute) -> None:
+    """Write the locked versions of what trains (on a GPU the extra `gpu`, else the group `training`) and of all else.
+
+    Raises:
+        InputError: no such machine can be given, or uv.lock is absent or does not fit pyproject.toml.
+    """
+    if asked.nodes > 1:
+        raise InputError(f"compute.nodes = {asked.nodes}: one machine trains in Databricks here; write 1 in config/")
+    on_gpu = asked.accelerator == "gpu"
+    if on_gpu and "gpu" not in _toml("pyproject.toml")["project"].get("optional-dependencies", {}):
+        raise InputError("compute.accelerator = gpu: pyproject.toml has no extra gpu to train with; write cpu there")
+    TRAINING.parent.mkdir(exist_ok=True)
+    TRAINING.write_text(packages("--extra=gpu" if on_gpu else "--group=training"), encoding="utf-8")
+    SCORING.write_text(packages(), encoding="utf-8")
+
+
+def packages(*chosen: str) -> str:
+    """The locked versions as pip reads them, with the indexes to find them in. Without hashes: the wheel has none.
+
+    Args:
+        chosen: the groups and extras beside what the project always needs.
 
     Raises:
         InputError: uv.lock is absent or does not fit pyproject.toml.
     """
     options = "export --quiet --locked --no-header --no-annotate --no-hashes --no-emit-project --no-default-groups"
     # `uv run` names itself; it need not be on the path.
-    command = [os.environ.get("UV", "uv"), *options.split()]
+    command = [os.environ.get("UV", "uv"), *options.split(), *chosen]
     try:
         done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
     except FileNotFoundError as error:
         raise InputError("cannot find uv: run this as uv run python databricks/submit.py environment") from error
     except subprocess.CalledProcessError as error:
         raise InputError(f"cannot read the locked packages, run uv lock: {error.stderr.strip()[-300:]}") from error
-    PACKAGES.parent.mkdir(exist_ok=True)
-    PACKAGES.write_text(done.stdout, encoding="utf-8")
+    return "".join(f"--extra-index-url {index}\n" for index in indexes(done.stdout)) + done.stdout
+
+
+def indexes(exported: str) -> list[str]:
+    """The indexes of pyproject.toml that some of these versions come from, as uv.lock knows."""
+    pins = set(re.findall(r"^([\w.-]+)==([^\s;]+)", exported, re.MULTILINE))
+    locked = _toml("uv.lock")["package"]
+    used = {item["source"].get("registry") for item in locked if (item["name"], item.get("version")) in pins}
+    declared = _toml("pyproject.toml").get("tool", {}).get("uv", {}).get("index", [])
+    return [index["url"] for index in declared if index["url"] in used]
+
+
+def _toml(name: str) -> dict[str, Any]:
+    return tomllib.loads((PROJECT / name).read_text(encoding="utf-8"))
 
 
 def read_outputs(text: str) -> dict[str, str]:
@@ -248,8 +287,8 @@ def deployed() -> Deployed:
         InputError: it is not deployed yet.
     """
     chosen = target()
-    if not PACKAGES.is_file():
-        write_packages()
+    if not (TRAINING.is_file() and SCORING.is_file()):
+        write_packages(compute())
     made = json.loads(bundle("summary", "--output", "json", capture=True)).get("resources", {})
     jobs = {name: int(job["id"]) for name, job in made.get("jobs", {}).items() if job.get("id")}
     volume = made.get("volumes", {}).get("files", {}).get("id")
@@ -493,8 +532,7 @@ def setup(
 def environment() -> None:
     """Deploy the bundle with the locked packages. Changes only what differs."""
     workspace()
-    target()
-    write_packages()
+    write_packages(compute())
     bundle("deploy", capture=False)
 
 

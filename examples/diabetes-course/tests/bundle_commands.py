@@ -31,6 +31,9 @@ SHARED = ("/Volumes/", "/Workspace/", "{{")
 FILES = {"spark_python_task": "python_file", "notebook_task": "notebook_path"}
 WIDGET = re.compile(r"""widgets\.get\(["'](\w+)""")
 VALUE = re.compile(r"""taskValues\.set\((?:key=)?["'](\w+)""")
+# By this parameter a notebook gets the command line of the console script of that name, a word a line.
+SCRIPT = "pipeline"
+GPUS = re.compile(r"GPU_(\d+)x")
 READ_VALUE = re.compile(r"\{\{\s*tasks\.(\w+)\.values\.(\w+)\s*\}\}")
 
 
@@ -50,13 +53,20 @@ class UsageError(Exception):
 
 
 def command(task: Task) -> str:
-    """The first word of a wheel task's parameters, such as evaluate; "" for other tasks."""
-    words = at(task.written, ("python_wheel_task", "parameters")) or [""]
-    return str(words[0])
+    """The step that a task runs, such as evaluate; "" for tasks that run none."""
+    words = [] if "spark_python_task" in task.written else command_line(task)
+    return words[0] if words else ""
+
+
+def command_line(task: Task) -> list[str]:
+    """The words that a task's program reads: of a notebook those that it hands on."""
+    if "notebook_task" in task.written:
+        return str(at(task.written, ("notebook_task", "base_parameters", SCRIPT)) or "").splitlines()
+    return arguments(task)
 
 
 def arguments(task: Task) -> list[str]:
-    """The words that a task's program gets. Named parameters come with those of the job, as the service adds them."""
+    """The words that a task gets. Named parameters come with those of the job, as the service adds them."""
     if "notebook_task" in task.written:
         given = {**task.job.parameters, **(task.written["notebook_task"].get("base_parameters") or {})}
         return [f"{name}={value}" for name, value in given.items()]
@@ -106,12 +116,12 @@ def turns(task: Task) -> list[tuple[str, ...]]:
     """The words of each start of a task, as far as they are known before the job runs."""
     known = parameters(task)
     if task.around is None:
-        return [tuple(replace(word, known) for word in arguments(task))]
+        return [tuple(replace(word, known) for word in command_line(task))]
     try:
         items = inputs(task, known)
     except ValueError:  # comes from an earlier task
         items = [{}]
-    return [tuple(replace(word, known | item) for word in arguments(task)) for item in items]
+    return [tuple(replace(word, known | item) for word in command_line(task)) for item in items]
 
 
 # --- the programs --------------------------------------------------------------------------------------------------
@@ -189,12 +199,12 @@ def entry_points(view: View) -> Iterator[Finding]:
 
 def command_lines(view: View) -> Iterator[Finding]:
     """Command lines that the program refuses."""
-    for task, keys, _ in _programs(view):
+    for task in _programs(view):
         for app, words in _starts(view, task):
             try:
                 parse(app, words)
             except UsageError as error:
-                yield Finding((*keys, "parameters"), f"{' '.join(words[:1])}: {error}")
+                yield Finding(_place(task), f"{' '.join(words[:1])}: {error}")
 
 
 def files(view: View) -> Iterator[Finding]:
@@ -204,10 +214,10 @@ def files(view: View) -> Iterator[Finding]:
             file = task_file(view, task)
             if not file.is_file() or not synced(view, file):
                 yield Finding((*keys, key), f"no file {file.name} there is deployed: the path is from this file")
-    for keys, read in _commands(view):
+    for task, read in _commands(view):
         config = read.options.get("--config")
         if config is not None and not (_local(view, config).is_file() and synced(view, _local(view, config))):
-            yield Finding((*keys, "parameters"), f"--config {config}: no such file is deployed")
+            yield Finding(_place(task), f"--config {config}: no such file is deployed")
 
 
 def synced(view: View, file: Path) -> bool:
@@ -266,18 +276,20 @@ def loops(view: View) -> Iterator[Finding]:
 def places(view: View) -> Iterator[Finding]:
     """Options that lead to the disk of one task's computer, which no other task sees, or into a foreign volume."""
     volumes = made(view, "volumes", "volume_path")
-    for keys, read in _commands(view):
+    for task, read in _commands(view):
         for option, value in read.options.items():
             if isinstance(value, Path) and not str(value).startswith(SHARED):
-                yield Finding((*keys, "parameters"), f"{option} {value} is lost with the task: give a path in a volume")
+                yield Finding(_place(task), f"{option} {value} is lost with the task: give a path in a volume")
             elif str(value).startswith("/Volumes/") and not any(_below(str(value), path) for path in volumes):
-                yield Finding((*keys, "parameters"), f"{option} {value} is in no volume of this bundle: use its path")
+                yield Finding(_place(task), f"{option} {value} is in no volume of this bundle: use its path")
 
 
 def settings(view: View) -> Iterator[Finding]:
-    """Settings that nobody reads, and runs and models that would be recorded elsewhere than in this bundle."""
+    """Settings that nobody reads, runs and models recorded elsewhere than in this bundle, and trainings on another
+    machine than the settings ask for.
+    """
     load = cache(_sister(view, "settings").load)
-    for keys, read in _commands(view):
+    for task, read in _commands(view):
         config = read.options.get("--config")
         if config is None or not _local(view, config).is_file():
             continue
@@ -285,12 +297,27 @@ def settings(view: View) -> Iterator[Finding]:
         try:
             loaded = load(_local(view, config), tuple(shlex.quote(word) for word in words if "{{" not in word))
         except _sister(view, "errors").PipelineError as error:
-            yield Finding((*keys, "parameters"), f"--set: {error}")
+            yield Finding(_place(task), f"--set: {error}")
             continue
         late = [word.partition("=")[0] for word in words if "{{" in word and "=" in word]
         problems = [f"--set: unknown setting {key}" for key in late if key not in loaded.flat()]
-        for problem in (*problems, *_elsewhere(view, loaded)):
-            yield Finding((*keys, "parameters"), problem)
+        yield from (Finding(_place(task), problem) for problem in (*problems, *_elsewhere(view, loaded)))
+        if read.name == "train":
+            yield from (Finding((*task.keys, "compute"), problem) for problem in _machine(task, loaded.compute))
+
+
+def _machine(task: Task, asked: Any) -> Iterator[str]:
+    """What a training's machine has otherwise than the settings ask for. A cluster of one's own is not judged."""
+    if {"job_cluster_key", "existing_cluster_id", "new_cluster"} & task.written.keys():
+        return
+    given = str(at(task.written, ("compute", "hardware_accelerator")) or "no GPU")
+    match = GPUS.match(given)
+    gpus = int(match[1]) if match else 0
+    if (asked.accelerator == "gpu") != bool(gpus):
+        mend = "remove it or write gpu" if gpus else "give it a hardware_accelerator in this target or write cpu"
+        yield f"{given}, and compute.accelerator is {asked.accelerator} in config/: {mend}"
+    elif gpus and asked.processes != gpus:
+        yield f"{given}, and compute.processes is {asked.processes} in config/: write {gpus}, one for each GPU"
 
 
 def _words(text: str) -> list[str]:
@@ -323,30 +350,39 @@ def _of_kind(view: View, kind: str) -> Iterator[tuple[Task, tuple[str, ...], Map
                 yield task, (*task.keys, kind), task.written[kind]
 
 
-def _programs(view: View) -> Iterator[tuple[Task, tuple[str, ...], Mapping[str, Any]]]:
-    yield from _of_kind(view, "python_wheel_task")
-    yield from _of_kind(view, "spark_python_task")
+def _programs(view: View) -> list[Task]:
+    """The tasks that run a program with a command line."""
+    scripts = [task for kind in ("python_wheel_task", "spark_python_task") for task, _, _ in _of_kind(view, kind)]
+    return scripts + [task for task, _, _ in _of_kind(view, "notebook_task") if command_line(task)]
+
+
+def _place(task: Task) -> tuple[str, ...]:
+    """The key path of a task's command line."""
+    if "notebook_task" in task.written:
+        return (*task.keys, "notebook_task", "base_parameters", SCRIPT)
+    kind = "python_wheel_task" if "python_wheel_task" in task.written else "spark_python_task"
+    return (*task.keys, kind, "parameters")
 
 
 def _starts(view: View, task: Task) -> Iterator[tuple[typer.Typer, tuple[str, ...]]]:
     """The program of a task with the words of each start; nothing when there is no such program."""
-    name = at(task.written, ("python_wheel_task", "entry_point"))
     root = view.bundle.root
-    if name is not None:
-        app = program(root, name) if name in pyproject(root)["scripts"] else None
-    else:
+    if "spark_python_task" in task.written:
         file = task_file(view, task)
         app = script(file) if file.is_file() else None
+    else:
+        name = at(task.written, ("python_wheel_task", "entry_point")) or SCRIPT
+        app = program(root, name) if name in pyproject(root)["scripts"] else None
     if app is not None:
         yield from ((app, words) for words in turns(task))
 
 
-def _commands(view: View) -> Iterator[tuple[tuple[str, ...], Command]]:
-    """Each command line that its parser accepts."""
-    for task, keys, _ in _programs(view):
+def _commands(view: View) -> Iterator[tuple[Task, Command]]:
+    """Each command line that its parser accepts, with its task."""
+    for task in _programs(view):
         for app, words in _starts(view, task):
             try:
-                yield keys, parse(app, words)
+                yield task, parse(app, words)
             except UsageError:
                 continue
 

@@ -33,7 +33,7 @@ from bundle import at
 from bundle_view import DYNAMIC, Job, Task, View, named
 
 # What of the project is deployed, as far as jobs read it.
-DEPLOYED = ("config", "databricks")
+DEPLOYED = ("config", "databricks", "src")
 SUCCESS, FAILED, EXCLUDED, UPSTREAM_FAILED = "SUCCESS", "FAILED", "EXCLUDED", "UPSTREAM_FAILED"
 TIMEOUT = 600
 NUMERIC: dict[str, Callable[[float, float], bool]] = {
@@ -116,6 +116,15 @@ class Workspace:
             return str(MlflowClient(self.store).get_model_version_by_alias(name, "champion").version)
         except MlflowException:
             return None
+
+    def losses(self) -> dict[str, float]:
+        """The validation_loss of each training that was labelled, by its label."""
+        from mlflow import MlflowClient
+
+        client = MlflowClient(self.store)
+        runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
+        labelled = {run.data.params.get("tracking.label", "None"): run.data.metrics for run in runs}
+        return {label: metrics["validation_loss"] for label, metrics in labelled.items() if label != "None"}
 
     def run(
         self, job: str, given: Mapping[str, str] | None = None, stand_ins: Mapping[str, StandIn] | None = None

@@ -5,8 +5,8 @@ python bundle_task.py VALUES script FILE WORD...
 python bundle_task.py VALUES notebook FILE NAME=VALUE...
 
 A wheel's function is called in a running Python, so leaving it by SystemExit is a failure, whatever the code. Scripts
-and notebooks have no __file__. Only a notebook has `dbutils`, here its widgets and task values; the values that it
-sets go to the file VALUES as JSON.
+and notebooks have no __file__. Only a notebook has `dbutils`, here its widgets, its sign-in and task values; the values
+that it sets go to the file VALUES as JSON. Lines of magic, such as %pip, are comments here.
 """
 
 from __future__ import annotations
@@ -45,8 +45,18 @@ def _notebook(values: Path, file: str, parameters: dict[str, str]) -> None:
     found: dict[str, Any] = {}
     widgets = SimpleNamespace(get=parameters.__getitem__)
     jobs = SimpleNamespace(taskValues=SimpleNamespace(set=found.__setitem__))
-    _execute(file, dbutils=SimpleNamespace(widgets=widgets, jobs=jobs))
+    _execute(file, dbutils=SimpleNamespace(widgets=widgets, jobs=jobs, notebook=_signed_in()))
     values.write_text(json.dumps(found), encoding="utf-8")
+
+
+def _signed_in() -> SimpleNamespace:
+    """What leads to a notebook's address and token, through the same objects as there."""
+    context = SimpleNamespace(
+        apiUrl=lambda: SimpleNamespace(get=lambda: "https://adb-1234567890123456.7.azuredatabricks.net"),
+        apiToken=lambda: SimpleNamespace(get=lambda: "of the notebook"),
+    )
+    inner = SimpleNamespace(notebook=lambda: SimpleNamespace(getContext=lambda: context))
+    return SimpleNamespace(entry_point=SimpleNamespace(getDbutils=lambda: inner))
 
 
 def _execute(file: str, **offered: Any) -> None:

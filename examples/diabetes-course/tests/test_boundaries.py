@@ -12,12 +12,24 @@ import diabetes_course
 PACKAGE = Path(diabetes_course.__path__[0])
 # Modules that may import a library, or a part of this package. Everybody else may not.
 MAY_IMPORT = {
-    "azure": {"registry"},
+    "azure": {"prelabel", "registry"},
     "databricks": {"registry"},
     "mlflow": {"flavor", "local_registry", "registry", "tracking"},
     "pyspark": set(),
     "registry": {"serving", "steps.register"},
     "steps": {"cli"},
+    # What only training needs is not there where a model serves.
+    "torch": {
+        "batches",
+        "checkpoint",
+        "export",
+        "network",
+        "pretrained",
+        "processes",
+        "throughput",
+        "training",
+        "transforms",
+    },
 }
 
 

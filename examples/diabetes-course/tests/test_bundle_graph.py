@@ -23,7 +23,7 @@ REMOVED = object()
 TRAIN = "resources.jobs.train.tasks[train]"
 EVALUATE = "resources.jobs.train.tasks[evaluate]"
 TRIAL = "resources.jobs.sweep.tasks[trials].for_each_task.task"
-WORDS = f"{TRAIN}.python_wheel_task.parameters"
+WORDS = f"{EVALUATE}.python_wheel_task.parameters"
 ENDPOINT = {"name": "x", "config": {"served_entities": [{"entity_name": "x", "entity_version": "1"}]}}
 
 # Key path, what a slip of the hand writes there, and what the finding must say. A path with + adds to a list.
@@ -67,8 +67,8 @@ FAULTS: list[tuple[str, Any, str]] = [
     (f"{TRAIN}.depends_on[prepare].outcome", "true", "prepare is no condition_task"),
     ("resources.jobs.score.tasks[retrain].depends_on[drifted].outcome", "yes", "the outcome 'yes' never comes"),
     ("resources.jobs.train.tasks[prepare].depends_on", [{"task_key": "evaluate"}], "they wait for each other"),
-    (f"{TRAIN}.environment_key", "default", "the job has no environment default"),
-    (f"{TRAIN}.environment_key", REMOVED, "says not where to run"),
+    (f"{EVALUATE}.environment_key", "default", "the job has no environment default"),
+    (f"{EVALUATE}.environment_key", REMOVED, "says not where to run"),
     ("resources.jobs.train.environments+", {"environment_key": "b", "spec": {}}, "no task uses it"),
     ("resources.jobs.train.environments[locked].spec.dependencies", ["../dist/*.whl"] * 0, "no wheel of this project"),
     ("resources.jobs.train.environments[locked].spec.dependencies+", "../wheels/*.whl", "no artifact builds"),
@@ -76,18 +76,22 @@ FAULTS: list[tuple[str, Any, str]] = [
     ("resources.jobs.score.tasks[retrain].run_job_task.job_id", 12345, "name a job of this bundle"),
     ("resources.jobs.score.tasks[retrain].run_job_task.job_parameters", {"rows": "x"}, "declares no such parameter"),
     (f"{WORDS}+", "--set=train.seed={{job.parameters.seed}}", "the job declares no parameter seed"),
-    (f"{WORDS}+", "--set=train.seed={{tasks.evaluate.values.seed}}", "train does not wait for evaluate"),
+    (f"{WORDS}+", "--set=train.seed={{tasks.register.values.seed}}", "evaluate does not wait for register"),
     (f"{WORDS}+", "--set=train.seed={{tasks.prepare.values.seed}}", "prepare sets no value seed"),
     (f"{WORDS}+", "--set=train.seed={{tasks.prepare.state}}", "a task has no state"),
     (f"{WORDS}+", "--set=train.seed={{input}}", "only a task inside a for_each_task has an input"),
     (f"{WORDS}+", "--set=train.seed={{job.runid}}", "the service knows no such value: job.run_id?"),
     ("resources.jobs.sweep.parameters[trials].default", "all", "'all' is no list of JSON"),
-    (f"{TRIAL}.python_wheel_task.parameters+", "--set=train.seed={{input.seed}}", "an input has no such key"),
+    (f"{TRIAL}.notebook_task.base_parameters.seed", "{{input.seed}}", "an input has no such key"),
     # what the tasks run
-    (f"{TRAIN}.python_wheel_task.package_name", "pipelines", "the wheel is called"),
-    (f"{TRAIN}.python_wheel_task.entry_point", "main", "no script of pyproject.toml, which has pipeline"),
-    (f"{TRAIN}.python_wheel_task.named_parameters", {"data": "x"}, "parameters of both kinds"),
-    (f"{WORDS}[0]", "trian", "No such command 'trian'"),
+    (f"{EVALUATE}.python_wheel_task.package_name", "pipelines", "the wheel is called"),
+    (f"{EVALUATE}.python_wheel_task.entry_point", "main", "no script of pyproject.toml, which has pipeline"),
+    (f"{EVALUATE}.python_wheel_task.named_parameters", {"data": "x"}, "parameters of both kinds"),
+    (f"{WORDS}[0]", "evalute", "No such command 'evalute'"),
+    (f"{TRAIN}.notebook_task.base_parameters.pipeline", "trian", "No such command 'trian'"),
+    (f"{TRAIN}.notebook_task.base_parameters.pipeline", "train\n--seed=1", "No such option: --seed"),
+    (f"{TRAIN}.notebook_task.base_parameters.files", REMOVED, "the notebook asks for it"),
+    (f"{TRAIN}.compute", {"accelerator": "GPU_1xA10"}, "Unexpected field 'accelerator'"),
     (f"{WORDS}+", "--seed=1", "No such option: --seed"),
     (f"{WORDS}+", "--data", "requires an argument"),
     (f"{WORDS}+", "--help", "it only prints a help"),
@@ -177,6 +181,31 @@ def test_fault_is_found(copied: Path, path: str, value: Any, named: str) -> None
     assert findings
     assert all(named in finding for finding in findings), findings
     assert all(re.match(r"(databricks|resources/\w+)\.yml: [\w.-]+", finding) for finding in findings), findings
+
+
+def test_machines_are_those_of_the_settings(copied: Path) -> None:
+    """A training with a GPU that the settings do not ask for, or without the one that they ask for, is found."""
+    base = yaml.safe_load((copied / "config/base.yml").read_text())
+    prod = copied / "config/prod.yml"
+    asked = (base.get("compute") or {}).get("accelerator", "cpu")
+    other = {"cpu": "gpu", "gpu": "cpu"}[asked]
+    prod.write_text(yaml.safe_dump({"compute": {"accelerator": other}}))
+    findings = bundle_graph.lint(copied)
+    assert {finding.split(": ")[1] for finding in findings} == {f"{TRAIN}.compute", f"{TRIAL}.compute"}
+    assert all(f"and compute.accelerator is {other}" in finding for finding in findings)
+
+
+def test_each_gpu_has_a_process(copied: Path) -> None:
+    """A machine of eight GPUs is not paid for to use one; a cluster of one's own is left to who made it."""
+    (copied / "config/prod.yml").write_text("compute: {accelerator: gpu, processes: 1}")
+    train: dict[str, Any] = {"task_key": "train", "compute": {"hardware_accelerator": "GPU_8xH100"}}
+    trial = {"task_key": "trials", "for_each_task": {"task": {"new_cluster": {"spark_version": "x"}}}}
+    spoil(copied, "targets.prod.resources.jobs", {"train": {"tasks": [train]}, "sweep": {"tasks": [trial]}})
+    found = [finding for finding in bundle_graph.lint(copied) if "prod" in finding]
+    assert [finding.split(": ")[1] for finding in found] == [f"{TRAIN}.compute"]
+    assert "write 8, one for each GPU" in found[0]
+    (copied / "config/prod.yml").write_text("compute: {accelerator: gpu, processes: 8}")
+    assert not any("prod" in finding for finding in bundle_graph.lint(copied))
 
 
 def test_same_key_of_two_resources_is_found(copied: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from bundle import read
 from bundle_commands import made as made_by
 from bundle_runner import BrokenJobError, Run, StandIn, TaskFailedError, Workspace
@@ -29,8 +30,9 @@ def workspace(tmp_path: Path, made: Path) -> Workspace:
 
 
 def option(words: list[str], name: str) -> str:
-    """The value of an option in the words of a command line."""
-    return next(word for word in words if word.startswith(f"--{name}=")).partition("=")[2]
+    """The value of an option in the words of a command line, which a notebook gets as one text."""
+    lines = "\n".join(words).splitlines()
+    return next(line for line in lines if line.startswith(f"--{name}=")).partition("=")[2]
 
 
 def copies(workspace: Workspace, source: Path, name: str) -> StandIn:
@@ -85,13 +87,23 @@ def test_bad_model_fails_the_job(workspace: Workspace, made: Path) -> None:
 
 def test_sweep_keeps_the_best_of_its_trials(workspace: Workspace, made: Path) -> None:
     """Each trial trains with its own settings, and the one with the lower loss is evaluated; nothing is registered."""
-    trials = [{"number": "0", "set": "train.regularization=1000000"}, {"number": "1", "set": ""}]
+    (key, values), *_ = (item for item in sweep().items() if len(item[1]) > 1)
+    trials = [{"number": str(number), "set": f"{key}={value}"} for number, value in enumerate((values[0], values[-1]))]
     stand_ins = {"prepare": copies(workspace, made / "outputs/data", "data"), "evaluate": skip}
     run = workspace.run("sweep", {"trials": json.dumps(trials)}, stand_ins)
     assert set(run.states.values()) == {"SUCCESS"}
+    losses = workspace.losses()
+    assert len(losses) == 2
+    best = min(losses, key=lambda label: losses[label]).rpartition("/")[2]
     folder = workspace.volume() / "runs" / run.id
-    assert content(folder / "model") == content(folder / "trials/1") != content(folder / "trials/0")
+    assert content(folder / "model") == content(folder / "trials" / best)
+    assert content(folder / "trials/0") != content(folder / "trials/1")
     assert workspace.champion() is None
+
+
+def sweep() -> dict[str, Any]:
+    """The settings that this project's sweep tries, and their values."""
+    return dict(yaml.safe_load((ROOT / "config/sweep.yml").read_text()))
 
 
 def content(folder: Path) -> dict[str, bytes]:

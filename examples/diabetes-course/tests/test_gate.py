@@ -23,7 +23,7 @@ def passes(accuracy: float, n: int, trials: int = TRIALS) -> float:
     champions = (generator.random((trials, n)) > 0.9).astype(float)
     candidates = (generator.random((trials, n)) > accuracy).astype(float)
     pairs = zip(candidates, champions, strict=True)
-    return float(np.mean([gate.compare(ours, theirs, 300).no_worse for ours, theirs in pairs]))
+    return float(np.mean([gate.compare(ours, theirs, 300).passed for ours, theirs in pairs]))
 
 
 @pytest.mark.parametrize("n", [200, 1000])
@@ -49,15 +49,15 @@ def test_a_model_worse_by_the_margin_is_stopped(n: int) -> None:
 def test_errors_on_the_same_rows_make_the_comparison_sharp() -> None:
     """A model that errs where the champion errs passes, although both err often."""
     errors = (np.random.default_rng(0).random(300) > 0.7).astype(float)
-    assert gate.compare(errors, errors, 500).no_worse
+    assert gate.compare(errors, errors, 500).passed
 
 
 def test_a_champion_without_errors_forgives_one() -> None:
     """One error in a hundred rows is not enough to tell two models apart; ten are."""
     champion, one, ten = np.zeros(100), np.zeros(100), np.zeros(100)
     one[:1], ten[:10] = 1, 1
-    assert gate.compare(one, champion, 500).no_worse
-    assert not gate.compare(ten, champion, 500).no_worse
+    assert gate.compare(one, champion, 500).passed
+    assert not gate.compare(ten, champion, 500).passed
 
 
 def test_memory_stays_bounded() -> None:

@@ -17,6 +17,7 @@ from databricks_workspace import VOLUME, CommandLine, Started, Workspace
 
 from diabetes_course import NAME
 from diabetes_course.errors import InputError
+from diabetes_course.settings import Compute
 
 ROOT = Path(__file__).parents[1]
 ROWS = f"{VOLUME}/raw/some"
@@ -102,6 +103,88 @@ def test_version_follows_names_and_content(tmp_path: Path) -> None:
     assert len(set(versions)) == 3
 
 
+# --- packages ------------------------------------------------------------------------------------------------------
+
+PROJECT_FILE = """
+[project]
+optional-dependencies = {gpu = []}
+
+[[tool.uv.index]]
+url = "https://example.com/cpu"
+
+[[tool.uv.index]]
+url = "https://example.com/other"
+"""
+LOCK = """
+[[package]]
+name = "torch"
+version = "2.0+cpu"
+source = {registry = "https://example.com/cpu"}
+
+[[package]]
+name = "torch"
+version = "2.0"
+source = {registry = "https://pypi.org/simple"}
+
+[[package]]
+name = "here"
+source = {editable = "."}
+"""
+# Stands in for uv: prints what it would have locked, and fails when it is told to.
+UV = """#!/bin/sh
+case "$*" in
+    *--locked*--no-default-groups*--extra=gpu) echo "torch==2.0" ;;
+    *--locked*--no-default-groups*--group=training) echo "torch==2.0+cpu ; sys_platform != 'darwin'" ;;
+    *--locked*--no-default-groups) echo "numpy==2.4" ;;
+esac
+"""
+
+
+@pytest.fixture
+def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with an extra gpu and an index for the CPU, and a uv that knows what it has locked."""
+    (tmp_path / "pyproject.toml").write_text(PROJECT_FILE)
+    (tmp_path / "uv.lock").write_text(LOCK)
+    (tmp_path / "uv").write_text(UV)
+    (tmp_path / "uv").chmod(0o755)
+    monkeypatch.setenv("UV", str(tmp_path / "uv"))
+    monkeypatch.setattr(submit, "PROJECT", tmp_path)
+    monkeypatch.setattr(submit, "TRAINING", tmp_path / "dist/requirements.txt")
+    monkeypatch.setattr(submit, "SCORING", tmp_path / "dist/scoring.txt")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "training"),
+    [
+        ("cpu", "--extra-index-url https://example.com/cpu\ntorch==2.0+cpu ; sys_platform != 'darwin'\n"),
+        ("gpu", "torch==2.0\n"),
+    ],
+)
+def test_only_training_gets_the_large_packages(locked: Path, accelerator: str, training: str) -> None:
+    """What trains gets the group or the extra, and the index that a version comes from; all else gets neither."""
+    submit.write_packages(Compute(accelerator=accelerator))
+    assert (locked / "dist/requirements.txt").read_text() == training
+    assert (locked / "dist/scoring.txt").read_text() == "numpy==2.4\n"
+
+
+def test_machines_that_cannot_be_had_are_refused(locked: Path) -> None:
+    """Several machines, and a GPU in a project without packages for it, are told before anything is deployed."""
+    with pytest.raises(InputError, match=r"compute\.nodes = 2: one machine trains"):
+        submit.write_packages(Compute(nodes=2))
+    (locked / "pyproject.toml").write_text("[project]")
+    with pytest.raises(InputError, match="no extra gpu"):
+        submit.write_packages(Compute(accelerator="gpu"))
+    assert not (locked / "dist").exists()
+
+
+def test_lock_that_does_not_fit_is_told(locked: Path) -> None:
+    """What uv says about a lock file is in the one line."""
+    (locked / "uv").write_text("#!/bin/sh\necho 'the lockfile needs to be updated' >&2\nexit 1\n")
+    with pytest.raises(InputError, match="run uv lock: the lockfile needs"):
+        submit.write_packages(Compute())
+
+
 def test_no_rows_is_one_line(tmp_path: Path) -> None:
     """An empty folder has no version."""
     with pytest.raises(InputError, match="pipeline sample"):
@@ -137,8 +220,9 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command_line: Com
     """A workspace that the bundle was deployed to, and folders for what comes back."""
     for name in ("MODEL", "REPORT", "MONITORING"):
         monkeypatch.setattr(submit, name, tmp_path / "outputs" / name.lower())
-    monkeypatch.setattr(submit, "PACKAGES", tmp_path / "dist/requirements.txt")
-    monkeypatch.setattr(submit, "write_packages", lambda: None)
+    for name in ("TRAINING", "SCORING"):
+        monkeypatch.setattr(submit, name, tmp_path / f"dist/{name.lower()}.txt")
+    monkeypatch.setattr(submit, "write_packages", lambda _: None)
     monkeypatch.setattr(submit, "PAUSE", 0)
     monkeypatch.delenv("ENVIRONMENT", raising=False)
     databricks = Databricks()
@@ -360,6 +444,16 @@ def test_environment_deploys_the_target(
     monkeypatch.setenv("ENVIRONMENT", "staging")
     submit.app(["environment"], standalone_mode=False)
     assert command_line.calls() == ["bundle deploy --target staging"]
+
+
+def test_environment_lists_the_targets_packages(
+    workspace: Workspace, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The packages are those of the target's own settings, and are listed before the bundle is deployed."""
+    listed: list[tuple[Compute, list[str]]] = []
+    monkeypatch.setattr(submit, "write_packages", lambda asked: listed.append((asked, command_line.calls())))
+    submit.app(["environment"], standalone_mode=False)
+    assert listed == [(submit.settings.load(ROOT / "config/dev.yml").compute, [])]
 
 
 def test_bundle_that_is_not_deployed_is_one_line(workspace: Workspace, command_line: CommandLine) -> None:

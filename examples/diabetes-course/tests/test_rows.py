@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diabetes_course import rows
+from diabetes_course import rows, schema
 from diabetes_course.errors import InputError
 
 SCHEMA = pa.DataFrameSchema(
@@ -93,6 +93,59 @@ def test_chunks_are_bounded(suffix: str, tmp_path: Path) -> None:
     parts = list(rows.chunks(path, 10))
     assert [len(part) for part in parts] == [10, 10, 5]
     assert pd.concat(parts)["x"].tolist() == list(range(25))
+
+
+def test_an_id_of_digits_keeps_its_zeros(tmp_path: Path) -> None:
+    """An id is a text also where a file has digits only."""
+    pd.DataFrame({schema.ID: ["001", "002", "010"]}).to_csv(tmp_path / "t.csv", index=False)
+    assert list(rows.read(tmp_path)[schema.ID]) == ["001", "002", "010"]
+
+
+def test_a_text_that_is_not_utf8_is_set_aside(tmp_path: Path) -> None:
+    """Bytes of another encoding cost the row that holds them, and no other."""
+    lines = [b"id,number,word", b"1,1,a", "ä,1,a".encode("latin-1"), "ö,1,b".encode()]
+    (tmp_path / "t.csv").write_bytes(b"\n".join(lines))
+    checked = rows.check(rows.read(tmp_path), SCHEMA)
+    assert list(checked.good["id"]) == ["1", "ö"]
+    assert list(checked.rejected[rows.REASON]) == ["id: not UTF-8 text"]
+
+
+def test_a_long_value_is_cut_in_the_reason() -> None:
+    """A reason stays a line also where the value is a book."""
+    frame = pd.DataFrame({"id": list("123"), "number": [1, 1, 1], "word": ["a", "b", "c" * 1_000_000]})
+    (reason,) = rows.check(frame, SCHEMA).rejected[rows.REASON]
+    assert len(reason) < 200
+    assert "1000002 characters" in reason
+
+
+@pytest.fixture
+def single(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A schema in which a file with the suffix .one is a row."""
+    for name, value in {"FILES": (".one",), "CONTENT": "content"}.items():
+        monkeypatch.setattr(rows, name, value)
+
+
+@pytest.mark.usefixtures("single")
+def test_a_file_can_be_a_row(tmp_path: Path) -> None:
+    """Its path is the id, its folder the target; capital letters in the suffix do not matter, hidden files do."""
+    for name in ("a/1.one", "a/2.ONE", "b/deep/3.one", "4.one", ".5.one", ".hidden/6.one", "a/7.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    found = list(rows.chunks(tmp_path, 3))
+    assert list(map(len, found)) == [3, 1]
+    frame = pd.concat(found)
+    assert list(frame[schema.ID]) == ["4.one", "a/1.one", "a/2.ONE", "b/deep/3.one"]
+    assert list(frame["content"]) == [name.encode() for name in frame[schema.ID]]
+    assert list(frame[schema.TARGET].fillna("none")) == ["none", "a", "a", "deep"]
+    assert list(rows.read(tmp_path / "a/1.one")[schema.ID]) == ["1.one"]
+
+
+@pytest.mark.usefixtures("single")
+def test_rows_are_written_as_they_are_read(tmp_path: Path) -> None:
+    """A sample of files comes back as the same rows."""
+    frame = pd.DataFrame({schema.ID: ["a/1.one", "b/2.one"], "content": [b"1", b"2"], schema.TARGET: ["a", "b"]})
+    rows.write(frame, tmp_path)
+    pd.testing.assert_frame_equal(rows.read(tmp_path), frame)
 
 
 def test_other_suffixes_are_refused(tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
+import cases
 import pandas as pd
 import pytest
 from conftest import Pipeline
@@ -16,7 +16,6 @@ from diabetes_course.local_registry import LocalRegistry
 from diabetes_course.settings import Tracking
 
 MODEL = ["--model", "outputs/model"]
-Spoil = Callable[[pd.DataFrame], pd.DataFrame]
 
 
 def test_run_ends_with_a_registered_champion(project: Path, pipeline: Pipeline) -> None:
@@ -27,13 +26,18 @@ def test_run_ends_with_a_registered_champion(project: Path, pipeline: Pipeline) 
     assert champion is not None
     assert champion.digest == models.digest(project / "outputs/model")
     report = {path.name for path in (project / "outputs/report").iterdir()}
-    assert report == {"metrics.json", "slices.json", "gate.json", "model_card.md", "predictions.parquet", "plots"}
+    assert {f"{name}.json" for name in ("metrics", "slices", "diagnostics", "gate")} <= report
+    assert report - {path for path in report if path.endswith(".json")} == {
+        "model_card.md",
+        "predictions.parquet",
+        "plots",
+    }
 
 
-def test_each_row_is_in_one_part(trained: Path) -> None:
+def test_each_row_is_in_one_part(trained: Path, raw: pd.DataFrame) -> None:
     """Every raw row is in exactly one part, and no group is in two."""
     parts = [pd.read_parquet(path) for path in sorted((trained / "outputs/data").glob("*.parquet"))]
-    assert sum(map(len, parts)) == len(pd.read_csv(trained / "data/raw/sample.csv"))
+    assert sum(map(len, parts)) == len(raw)
     groups = [set(part[schema.GROUP]) for part in parts]
     assert len(set.union(*groups)) == sum(map(len, groups))
 
@@ -42,7 +46,7 @@ def test_a_row_keeps_its_part(trained: Path, raw: pd.DataFrame, pipeline: Pipeli
     """More rows tomorrow do not move today's rows from training to test."""
     shutil.rmtree(trained / "data/raw")
     (trained / "data/raw").mkdir()
-    raw.head(len(raw) // 2).to_csv(trained / "data/raw/half.csv", index=False)
+    raw.iloc[::2].to_parquet(trained / "data/raw/half.parquet")
     assert pipeline("prepare", "--data", "half").code == 0
     early = pd.read_parquet(trained / "half/test.parquet")[schema.ID]
     later = pd.read_parquet(trained / "outputs/data/test.parquet")[schema.ID]
@@ -53,31 +57,19 @@ def test_bad_rows_are_set_aside(project: Path, raw: pd.DataFrame, pipeline: Pipe
     """A bad row is kept with its reason, and the others are used."""
     raw.loc[3, schema.TARGET] = None
     raw.loc[4, schema.ID] = raw.loc[5, schema.ID]
-    raw.to_csv(project / "rows.csv", index=False)
-    assert pipeline("prepare", "--source", "rows.csv").code == 0
+    raw.to_parquet(project / "rows.parquet")
+    assert pipeline("prepare", "--source", "rows.parquet").code == 0
     rejected = pd.read_parquet(project / "outputs/data/rejected.parquet")
     assert len(rejected) == 2
     assert set(rejected["reason"].str.split().str[0]) == {schema.TARGET, schema.ID}
 
 
-def category(frame: pd.DataFrame) -> str:
-    """The first column of words that the model sees."""
-    return str(schema.inputs(frame).select_dtypes("object").columns[0])
-
-
-def measurement(frame: pd.DataFrame) -> str:
-    """The first column of numbers that the model sees."""
-    return str(schema.inputs(frame).select_dtypes("number").columns[0])
-
-
-BAD_TABLES: dict[str, tuple[Spoil, str]] = {
-    "missing column": (lambda rows: rows.drop(columns=measurement(rows)), "is missing"),
-    "wrong type": (lambda rows: rows.assign(**{measurement(rows): "many"}), "'many'"),
+BAD_TABLES: dict[str, tuple[cases.Spoil, str]] = {
+    "missing column": (lambda rows: rows.drop(columns=schema.inputs(rows).columns[0]), "is missing"),
     "no target": (lambda rows: rows.assign(**{schema.TARGET: None}), f"{schema.TARGET} is empty"),
-    "one target": (lambda rows: rows.assign(**{schema.TARGET: rows[schema.TARGET].iloc[0]}), "only"),
-    "unseen category": (lambda rows: rows.assign(**{category(rows): "never seen"}), "'never seen'"),
     "no rows": (lambda rows: rows.head(0), "empty"),
     "too few rows": (lambda rows: rows.head(2), "error"),
+    **cases.BAD_TABLES,
 }
 
 
@@ -85,8 +77,8 @@ BAD_TABLES: dict[str, tuple[Spoil, str]] = {
 def test_bad_tables_are_refused(name: str, project: Path, raw: pd.DataFrame, pipeline: Pipeline) -> None:
     """A table that cannot be used gets one line, exit code 2, and leaves nothing behind."""
     spoil, words = BAD_TABLES[name]
-    spoil(raw).to_csv(project / "rows.csv", index=False)
-    pipeline("prepare", "--source", "rows.csv").refused(2, words)
+    spoil(raw).to_parquet(project / "rows.parquet")
+    pipeline("prepare", "--source", "rows.parquet").refused(2, words)
     assert not (project / "outputs").exists()
 
 
@@ -153,8 +145,7 @@ def test_a_corrupt_model_is_refused(damage: str, trained: Path, pipeline: Pipeli
     """A damaged model folder gets one line and exit code 2 from every step that reads it, and no report."""
     folder = trained / "outputs/model"
     if damage == "truncated":
-        largest = max(folder.glob("model.*"), key=lambda path: path.stat().st_size)
-        largest.write_bytes(largest.read_bytes()[:100])
+        cases.damage(folder)
     elif damage == "no MLmodel":
         (folder / "MLmodel").unlink()
     else:
@@ -181,18 +172,20 @@ def test_score_gives_each_row_its_prediction(trained: Path, raw: pd.DataFrame, p
 
 def test_score_sets_bad_rows_aside(trained: Path, raw: pd.DataFrame, pipeline: Pipeline) -> None:
     """A new row that does not fit is in rejected.parquet with its reason; the others are predicted."""
-    raw.loc[0, category(raw)] = "never seen"
-    raw.to_csv(trained / "new.csv", index=False)
-    assert pipeline("score", "--source", "new.csv", "--model", "outputs/model").code == 0
+    cases.misfit(raw, 0).to_parquet(trained / "new.parquet")
+    assert pipeline("score", "--source", "new.parquet", "--model", "outputs/model").code == 0
     rejected = pd.read_parquet(trained / "outputs/predictions/rejected.parquet")
-    assert rejected["reason"].str.contains("never seen").tolist() == [True]
+    assert rejected["reason"].str.contains(cases.MISFIT, regex=False).tolist() == [True]
     assert len(pd.read_parquet(trained / "outputs/predictions/predictions.parquet")) == len(raw) - 1
 
 
 def test_score_refuses_when_no_row_fits(trained: Path, raw: pd.DataFrame, pipeline: Pipeline) -> None:
     """A delivery of bad rows alone gets one line and leaves no predictions."""
-    raw.assign(**{category(raw): "never seen"}).to_csv(trained / "new.csv", index=False)
-    pipeline("score", "--source", "new.csv", "--model", "outputs/model").refused(2, "never seen")
+    frame = raw.head(2)
+    for position in range(2):
+        frame = cases.misfit(frame, position)
+    frame.to_parquet(trained / "new.parquet")
+    pipeline("score", "--source", "new.parquet", "--model", "outputs/model").refused(2, cases.MISFIT)
     assert not (trained / "outputs/predictions").exists()
 
 
@@ -210,23 +203,21 @@ def test_monitor_keeps_the_model_for_the_same_rows(trained: Path, pipeline: Pipe
 
 
 def test_monitor_asks_to_retrain_for_shifted_rows(trained: Path, raw: pd.DataFrame, pipeline: Pipeline) -> None:
-    """Rows whose numbers have all moved call for retraining, by name."""
-    numbers = schema.inputs(raw).select_dtypes("number").columns
-    raw[numbers] = raw[numbers] * 1.2
-    raw.to_csv(trained / "new.csv", index=False)
-    source = ["--source", "new.csv"]
+    """Rows that have clearly moved call for retraining, with the reason."""
+    cases.shifted(raw).to_parquet(trained / "new.parquet")
+    source = ["--source", "new.parquet"]
     assert pipeline("score", *source, *MODEL).code == 0
     done = pipeline("monitor", *source, *MODEL)
     assert done.code == 0, done
     decision = json.loads((trained / "outputs/monitoring/retrain.json").read_text())
     assert decision["retrain"] is True
-    assert any(numbers[0] in reason for reason in decision["reasons"])
+    assert any(cases.SHIFTED in reason for reason in decision["reasons"])
 
 
 def test_monitor_decides_nothing_from_few_rows(trained: Path, raw: pd.DataFrame, pipeline: Pipeline) -> None:
     """A handful of rows, however odd, is no ground for retraining."""
-    raw.head(5).to_csv(trained / "new.csv", index=False)
-    source = ["--source", "new.csv"]
+    raw.head(5).to_parquet(trained / "new.parquet")
+    source = ["--source", "new.parquet"]
     assert pipeline("score", *source, *MODEL).code == 0
     assert pipeline("monitor", *source, *MODEL).code == 0
     decision = json.loads((trained / "outputs/monitoring/retrain.json").read_text())

@@ -14,12 +14,14 @@ import itertools
 import json
 import logging
 import os
+import re
 import secrets
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,9 +47,17 @@ MODEL = PROJECT / "outputs" / "model"
 REPORT = PROJECT / "outputs" / "report"
 # What travels with a job; .amlignore says the same.
 SNAPSHOT = ("src", "config", "aml/score.py")
-# The dependency group of each environment.
-GROUPS = {"train": "job", "score": "parallel"}
+# What `uv export` puts into the environment of the training by its accelerator, and into that of the scoring, which
+# needs nothing of what trains.
+TRAINING = {"cpu": "--group job --group training", "gpu": "--group job --extra gpu"}
+SCORING = "--group parallel"
+KINDS = ("train", "score")
+# What `pip` asks by itself.
+PYPI = "https://pypi.org/simple"
 DATASTORE = "workspaceblobstore"
+SERVERLESS = "serverless"
+# A machine with one A100, of 80 GB.
+GPU = "Standard_NC24ads_A100_v4"
 # What a text between double quotes in a job's command cannot hold.
 UNSAFE = set('"$`\\!')
 
@@ -76,9 +86,11 @@ class Plan:
         code: folder with the snapshot of the code.
         job: name of the job, new for each.
         config: path of the settings, from the project's root.
+        settings: what stands in that file and the one below it.
         source: reference to the raw rows.
         environment: reference to the environment, with its version.
         compute: a cluster's name, or "serverless".
+        gpu: size of the machine that trains where the settings ask for a GPU; a cluster has its own.
         champion: reference to the registered model to beat, or to score with; None before there is one.
         trials: a sweep's combinations of settings; empty for a single training.
         outputs: what the pipeline leaves.
@@ -88,9 +100,11 @@ class Plan:
     code: str
     job: str
     config: str
+    settings: settings.Settings
     source: str
     environment: str
-    compute: str = "serverless"
+    compute: str = SERVERLESS
+    gpu: str = GPU
     champion: str | None = None
     trials: tuple[str, ...] = ()
     outputs: tuple[str, ...] = (MODEL.name, REPORT.name)
@@ -108,15 +122,37 @@ def build(plan: Plan) -> PipelineJob:
     from azure.ai.ml import load_job
 
     job: Any = load_job(AML / "pipelines" / f"{plan.pipeline}.yml", params_override=changes(plan))
-    for node in job.jobs.values():
+    for name, node in job.jobs.items():
         component = getattr(node, "trial", None) or node.component
         runs = getattr(component, "task", component)  # a parallel component has them in its task
         runs.environment, runs.code = plan.environment, plan.code
+        if name == "train":
+            node.resources = _machines(plan)
+            _equip(component, plan.settings)
     problems = job._validate().error_messages
     if problems:
         raise InputError(f"aml/pipelines/{plan.pipeline}.yml: {json.dumps(problems)}")
     checked: PipelineJob = job
     return checked
+
+
+def _machines(plan: Plan) -> dict[str, Any]:
+    """How many machines train, and of which size where neither a cluster nor the service's default decides."""
+    asked = plan.settings.compute
+    chosen = {"instance_type": plan.gpu} if asked.accelerator == "gpu" and plan.compute == SERVERLESS else {}
+    return {"instance_count": asked.nodes, **chosen}
+
+
+def _equip(training: Any, asked: settings.Settings) -> None:
+    """Let training run in several processes, and go on where an interrupted attempt of it stopped."""
+    from azure.ai.ml import Output
+
+    if asked.compute.nodes * asked.compute.processes > 1:
+        training.distribution = {"type": "pytorch", "process_count_per_instance": asked.compute.processes}
+    if hasattr(asked.train, "checkpoint"):
+        # A mount, which the next attempt gets too. A folder in it, since a mount itself cannot be removed in the end.
+        training.outputs["checkpoint"] = Output(type="uri_folder", mode="rw_mount")
+        training.command += " --set train.checkpoint=${{outputs.checkpoint}}/latest"
 
 
 def changes(plan: Plan) -> list[dict[str, Any]]:
@@ -132,6 +168,7 @@ def changes(plan: Plan) -> list[dict[str, Any]]:
         changed[f"outputs.{output}.path"] = f"azureml://datastores/{DATASTORE}/paths/{_place(plan.job, output)}"
     if plan.champion and plan.pipeline == "score":
         changed |= {"inputs.model.path": plan.champion, "inputs.version": plan.champion.rpartition(":")[2]}
+        changed["jobs.score.mini_batch_size"] = str(plan.settings.score.files)
     elif plan.champion:
         # An input of the node: azure-ai-ml refuses optional inputs of a pipeline job.
         changed["jobs.evaluate.inputs.champion"] = {"type": "mlflow_model", "path": plan.champion}
@@ -195,23 +232,58 @@ def content_version(folder: Path) -> str:
     return total.hexdigest()[:16]
 
 
-def write_context(folder: Path, group: str) -> None:
-    """Put an image's build context into a folder: the Dockerfile and the locked packages of a dependency group.
+def packages(kind: str, asked: settings.Compute) -> str:
+    """What `uv export` puts into an environment, as options.
+
+    Raises:
+        InputError: training is to have what it has no use for.
+    """
+    if kind == "score":
+        return SCORING
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    more = asked.accelerator == "gpu" or asked.nodes * asked.processes > 1
+    if more and "gpu" not in project.get("optional-dependencies", {}):
+        raise InputError(
+            "pyproject.toml has no extra gpu, so training takes one process on one machine without a GPU: "
+            "set compute.accelerator to cpu, and compute.nodes and compute.processes to 1"
+        )
+    return TRAINING[asked.accelerator]
+
+
+def write_context(folder: Path, options: str) -> None:
+    """Put an image's build context into a folder: the Dockerfile and the locked packages.
+
+    Args:
+        folder: an empty one.
+        options: which packages, as `packages` says it.
 
     Raises:
         InputError: uv.lock is absent or does not fit pyproject.toml.
     """
     shutil.copy(AML / "environments" / "Dockerfile", folder)
-    options = f"export --quiet --locked --no-header --no-emit-project --no-default-groups --group {group}"
+    exported = _exported(options)
+    (folder / "requirements.txt").write_text(_indexes(exported) + exported, encoding="utf-8")
+
+
+def _exported(options: str) -> str:
+    """Locked packages with their hashes, in the form that `pip` reads."""
+    fixed = "export --quiet --locked --no-header --no-emit-project --no-default-groups"
     # `uv run` names itself; it need not be on the path.
-    command = [os.environ.get("UV", "uv"), *options.split()]
+    command = [os.environ.get("UV", "uv"), *fixed.split(), *options.split()]
     try:
-        done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+        return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
     except FileNotFoundError as error:
         raise InputError("cannot find uv: run this as uv run python aml/submit.py environment") from error
     except subprocess.CalledProcessError as error:
         raise InputError(f"cannot read the locked packages, run uv lock: {error.stderr.strip()[-300:]}") from error
-    (folder / "requirements.txt").write_text(done.stdout, encoding="utf-8")
+
+
+def _indexes(exported: str) -> str:
+    """Lines that tell `pip` of the indexes, besides its own, that exported packages were locked from."""
+    named = set(re.findall(r"^(\S+)==(\S+)", exported, re.MULTILINE))
+    locked = tomllib.loads((PROJECT / "uv.lock").read_text(encoding="utf-8"))["package"]
+    found = {one["source"].get("registry", "") for one in locked if (one["name"], one.get("version")) in named}
+    return "".join(f"--extra-index-url {url}\n" for url in sorted(found - {PYPI}) if url.startswith("http"))
 
 
 def write_snapshot(folder: Path) -> None:
@@ -243,13 +315,14 @@ def settings_file(config: Path | None) -> str:
 # --- what talks to the workspace -----------------------------------------------------------------------------------
 
 
-def ensure_environment(workspace: MLClient, kind: str) -> str:
+def ensure_environment(workspace: MLClient, kind: str, asked: settings.Compute) -> str:
     """Create an environment of aml/environments unless this very one is there; its reference."""
     from azure.ai.ml import load_environment
 
+    options = packages(kind, asked)
     with tempfile.TemporaryDirectory() as scratch:
         context = Path(scratch)
-        write_context(context, GROUPS[kind])
+        write_context(context, options)
         # Set while loading: of a later change the SDK knows nothing, and uploads the folder of the file.
         made = load_environment(AML / "environments" / f"{kind}.yml", params_override=[{"build.path": scratch}])
         made.name, made.version = f"{NAME}-{made.name}", content_version(context)
@@ -389,11 +462,11 @@ def _place(job: str, output: str) -> str:
 
 
 @app.command()
-def environment() -> None:
+def environment(config: Config = None) -> None:
     """Create the environments of the jobs from uv.lock. Does nothing for those that are there."""
-    workspace = client()
-    for kind in GROUPS:
-        ensure_environment(workspace, kind)
+    chosen, workspace = settings_file(config), client()
+    for kind in KINDS:
+        ensure_environment(workspace, kind, settings.load(PROJECT / chosen).compute)
 
 
 @app.command()
@@ -403,13 +476,13 @@ def data() -> None:
 
 
 @app.command()
-def train(config: Config = None, source: Source = None, compute: Compute = "serverless") -> None:
+def train(config: Config = None, source: Source = None, compute: Compute = SERVERLESS) -> None:
     """Train in the workspace, wait, and fetch model and report. Exit code 1 when the gate refuses."""
     _run("train", config, source, compute, ())
 
 
 @app.command()
-def sweep(config: Config = None, source: Source = None, compute: Compute = "serverless") -> None:
+def sweep(config: Config = None, source: Source = None, compute: Compute = SERVERLESS) -> None:
     """Train with each combination of config/sweep.yml and evaluate the best. Exit code 1 when the gate refuses."""
     chosen = settings_file(config)
     trials = grid(read_space(PROJECT / "config" / "sweep.yml"))
@@ -425,7 +498,7 @@ def fetch(job: str) -> None:
 
 
 @app.command()
-def score(config: Config = None, source: Source = None, compute: Compute = "serverless") -> None:
+def score(config: Config = None, source: Source = None, compute: Compute = SERVERLESS) -> None:
     """Predict for rows in the workspace with its champion, and wait. The predictions stay there."""
     chosen, workspace = settings_file(config), client()
     found = champion(workspace)
@@ -465,6 +538,7 @@ def _run(pipeline: str, config: Path | None, source: str | None, compute: str, t
 
 def _send(workspace: MLClient, pipeline: str, config: str, source: str | None, compute: str, **more: Any) -> str:
     """Submit a pipeline with the code as it is now; the job's name."""
+    asked = settings.load(PROJECT / config)
     with tempfile.TemporaryDirectory() as code:
         write_snapshot(Path(code))
         plan = Plan(
@@ -472,9 +546,11 @@ def _send(workspace: MLClient, pipeline: str, config: str, source: str | None, c
             code=code,
             job=f"{NAME}-{pipeline}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
             config=config,
+            settings=asked,
             source=source or latest_data(workspace),
-            environment=ensure_environment(workspace, "score" if pipeline == "score" else "train"),
+            environment=ensure_environment(workspace, "score" if pipeline == "score" else "train", asked.compute),
             compute=compute,
+            gpu=os.environ.get("AZURE_ML_GPU") or GPU,
             **more,
         )
         return submit(workspace, plan)

@@ -3,7 +3,8 @@
 The job is what azure-ai-ml loaded, so it is the very graph that would be submitted. Each step runs in a copy of
 its code folder without what .amlignore excludes, in the current Python environment, with its ${{...}} replaced by
 local paths. It refuses a reference to what does not exist, which azure-ai-ml accepts. Of a sweep it runs the
-first trial. A parallel step hands the files of its input out to two processes.
+first trial. A parallel step hands the files of its input out to two processes. The processes of a distributed step
+all run on this computer, as if on the machines that it asks for.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -176,8 +178,9 @@ class _Runner:
         if component.type == "parallel":
             self._parallel(name, component, values, code)
         else:
-            done = self._start(name, ["bash", "-c", command(component.command, values)], code)
-            self._finish(name, [done])
+            arguments = ["bash", "-c", command(component.command, values)]
+            places = _places(component.distribution, self.job.jobs[name].resources)
+            self._finish(name, [self._start(name, arguments, code, place) for place in places])
         for key, spec in component.outputs.items():
             if spec.type == "mlflow_model" and not (values["outputs"][key] / "MLmodel").is_file():
                 raise StepFailedError(name, 0, f"output {key} is an mlflow_model and holds no MLmodel file")
@@ -186,7 +189,7 @@ class _Runner:
         """Hand the files out as the service does: some a batch, the batches to whoever is free, in no order."""
         folder = Path(command(component.input_data, values))
         files = sorted(str(path) for path in folder.rglob("*") if path.is_file())
-        size = int(component.mini_batch_size)
+        size = int(self.job.jobs[name].mini_batch_size)
         batches = [files[start : start + size] for start in range(0, len(files), size)]
         arguments = shlex.split(command(component.task.program_arguments, values))
         entry, tries = str(code / component.task.entry_script), str(1 + component.retry_settings.max_retries)
@@ -199,8 +202,10 @@ class _Runner:
         if 0 <= component.error_threshold < failed:
             raise StepFailedError(name, 1, "".join(errors for _, errors in printed)[-4000:])
 
-    def _start(self, name: str, arguments: list[str], code: Path) -> subprocess.Popen[str]:
-        pipe, environment = subprocess.PIPE, self._environment(name)
+    def _start(
+        self, name: str, arguments: list[str], code: Path, place: dict[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        pipe, environment = subprocess.PIPE, self._environment(name) | (place or {})
         return subprocess.Popen(arguments, cwd=code, env=environment, stdout=pipe, stderr=pipe, text=True)
 
     def _finish(self, name: str, started: list[subprocess.Popen[str]]) -> list[tuple[str, str]]:
@@ -222,6 +227,19 @@ class _Runner:
             "MLFLOW_TRACKING_URI": f"sqlite:///{self.out / STORE}",
             "AZUREML_RUN_ID": name,
         }
+
+
+def _places(distribution: Any, resources: Any) -> list[dict[str, str]]:
+    """What the service tells each process of a distributed step; nothing where there is only one."""
+    if distribution is None:
+        return [{}]
+    each = distribution.process_count_per_instance
+    world = each * resources["instance_count"]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    common = {"WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    ranks = [{"RANK": rank, "NODE_RANK": rank // each, "LOCAL_RANK": rank % each} for rank in range(world)]
+    return [common | {name: str(number) for name, number in place.items()} for place in ranks]
 
 
 def _value(entry: Any) -> Any:

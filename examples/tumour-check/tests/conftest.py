@@ -17,13 +17,22 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from tumour_check import cli, schema
+from tumour_check import NAME, cli, rows, schema
 
 # So that a case that fails shows the values, as a test does.
 pytest.register_assert_rewrite("registry_cases")
 ROOT = Path(__file__).parents[1]
 # Test processes run side by side: more threads than cores make small fits many times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+BACKWARDS = """
+_forwards = predict
+
+
+def predict(model, rows):
+    return _forwards(model, rows.iloc[::-1].set_axis(rows.index))
+
+
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -76,6 +85,14 @@ def configure(folder: Path) -> None:
     settings = yaml.safe_load(base.read_text())
     settings["gate"]["latency"] = {"at_most_ms": 60_000, "rows": 10}
     base.write_text(yaml.safe_dump(settings, sort_keys=False))
+
+
+def backwards(model: Path) -> None:
+    """Give a model code of its own, which predicts for the rows in reverse order."""
+    code = model / "code" / NAME / "flavor.py"
+    text = code.read_text()
+    end = text.index('if __name__ == "__main__":')
+    code.write_text(text[:end] + BACKWARDS + text[end:])
 
 
 @pytest.fixture
@@ -148,5 +165,5 @@ def worse(trained: Path, made: Path) -> Path:
 
 @pytest.fixture
 def raw(made: Path) -> pd.DataFrame:
-    """The sample rows, as they were read from the file."""
-    return pd.read_csv(made / "data/raw/sample.csv")
+    """The sample rows, as they are read from the source."""
+    return rows.read(made / "data/raw")

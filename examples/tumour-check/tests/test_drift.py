@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
-from tumour_check import drift
+from tumour_check import drift, rows, scoring
 from tumour_check.settings import Monitor
+from tumour_check.steps import monitor
 from tumour_check.steps.monitor import PREDICTION, decide
 
 LIMITS = Monitor()
@@ -47,6 +51,13 @@ def test_a_new_word_is_found() -> None:
     assert np.isfinite(found["word"].psi)
 
 
+def test_what_was_always_the_same_and_no_longer_is_is_found() -> None:
+    """A number that never varied, such as a count of nothing, has drifted once it does; upwards and downwards."""
+    for moved in (1.0, -1.0):
+        current = pd.DataFrame({"x": [0.0] * 50 + [moved] * 50})
+        assert drifted(pd.DataFrame({"x": [0.0] * 200}), current) == ["x"]
+
+
 def test_the_index_of_equal_counts_is_zero() -> None:
     """And it is the same in both directions."""
     left, right = np.array([10, 20, 30]), np.array([30, 20, 10])
@@ -60,6 +71,33 @@ def test_constant_and_empty_columns_do_not_break() -> None:
     assert drifted(constant, constant) == []
 
 
+def vectors(seed: int, n: int, shift: float = 0.0) -> drift.Vectors:
+    """n vectors of eight normal numbers, all moved by `shift`."""
+    moved: drift.Vectors = np.random.default_rng(seed).normal(shift, 1, (n, 8)).astype(np.float32)
+    return moved
+
+
+@pytest.mark.parametrize("n", [20, 200, 1000])
+def test_equal_rows_cannot_be_told_apart(n: int) -> None:
+    """Also for few rows, where the area is far from one half by chance."""
+    found = [drift.domain(vectors(seed, 500), vectors(seed + 50, n), 0.6, 0.01) for seed in range(10)]
+    assert not any(one.drifted for one in found)
+    assert abs(np.mean([one.auc for one in found]) - 0.5) < 0.1
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
+def test_rows_that_moved_are_told_apart(kind: Callable[[drift.Vectors], drift.Vectors]) -> None:
+    """A shift that each column alone hardly shows, in dense and in sparse vectors."""
+    one = drift.domain(kind(vectors(0, 500)), kind(vectors(1, 300, shift=0.8)), 0.75, 0.01)
+    assert one.auc > one.lower > 0.75
+    assert one.drifted
+
+
+def test_too_few_rows_tell_nothing() -> None:
+    """Nothing can be learned from a handful of rows, and that is no error."""
+    assert not drift.domain(vectors(0, 500), vectors(1, 5, shift=9.0), 0.75, 0.01).drifted
+
+
 def found(*names: str) -> list[drift.Drift]:
     """Verdicts for ten columns and the prediction, of which `names` drifted."""
     columns = [*(f"c{number}" for number in range(10)), PREDICTION]
@@ -68,6 +106,24 @@ def found(*names: str) -> list[drift.Drift]:
 
 def test_few_drifted_columns_keep_the_model() -> None:
     """Retraining needs more than the allowed share of columns, or the predictions themselves."""
-    assert decide(found("c1", "c2"), 100, LIMITS)["retrain"] is False
-    assert decide(found("c1", "c2", "c3"), 100, LIMITS)["reasons"] == [f"c{n} has drifted" for n in (1, 2, 3)]
-    assert decide(found(PREDICTION), 100, LIMITS)["reasons"] == ["the predictions have drifted"]
+    assert decide(found("c1", "c2"), None, 100, LIMITS)["retrain"] is False
+    assert decide(found("c1", "c2", "c3"), None, 100, LIMITS)["reasons"] == [f"c{n} has drifted" for n in (1, 2, 3)]
+    assert decide(found(PREDICTION), None, 100, LIMITS)["reasons"] == ["the predictions have drifted"]
+
+
+def test_rows_that_differ_as_a_whole_call_for_retraining() -> None:
+    """Where no column alone has drifted, the classifier's verdict counts, and its area is told."""
+    assert decide(found(), drift.Domain(0.6, 0.5, drifted=False), 100, LIMITS)["retrain"] is False
+    decision = decide(found(), drift.Domain(0.93, 0.9, drifted=True), 100, LIMITS)
+    assert decision["retrain"] is True
+    assert "0.93" in decision["reasons"][0]
+
+
+def test_of_many_rows_a_sample_is_kept(monkeypatch: pytest.MonkeyPatch, raw: pd.DataFrame) -> None:
+    """Memory does not grow with the rows but by their descriptors, and the sample does not depend on the chunks."""
+    monkeypatch.setattr(monitor, "LARGEST_SAMPLE", 10)
+    chunks = [raw.iloc[start : start + 50] for start in range(0, 200, 50)]
+    observed = monitor.observe(chunks)
+    assert len(observed.columns) + observed.rejected == 200
+    assert len(observed.sample) == 10
+    assert list(observed.sample.columns) == list(rows.check(raw.head(), scoring.ROW).good.columns)

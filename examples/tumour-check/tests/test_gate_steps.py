@@ -10,7 +10,7 @@ import mlflow
 import pandas as pd
 import pytest
 import yaml
-from conftest import Pipeline
+from conftest import Pipeline, backwards
 from mlflow.entities import Run
 
 from tumour_check import NAME, models, schema, tracking
@@ -113,10 +113,7 @@ def test_a_champion_predicts_with_its_own_code(trained: Path) -> None:
     """A champion trained with other code than today's is loaded with that code, which decides what it predicts."""
     champion = trained / "champion"
     shutil.copytree(trained / "outputs/model", champion)
-    code = champion / "code" / NAME / "flavor.py"
-    text = code.read_text()
-    start = text.index("    predicted = pd.DataFrame")
-    code.write_text(text[:start] + "    rows = rows.iloc[::-1].set_axis(rows.index)\n" + text[start:])
+    backwards(champion)
     inputs = schema.inputs(pd.read_parquet(trained / "outputs/data/test.parquet"))
     today = models.predict(trained / "outputs/model", inputs)["prediction"].tolist()
     assert models.predict(champion, inputs)["prediction"].tolist() == today[::-1]
@@ -128,6 +125,19 @@ def test_a_champion_that_cannot_predict_is_told(trained: Path, pipeline: Pipelin
     shutil.copytree(trained / "outputs/model", champion)
     (champion / "code" / NAME / "flavor.py").write_text("raise SystemExit('out of date')\n")
     pipeline("evaluate", "--champion", champion).refused(2, "cannot predict", "out of date")
+
+
+def test_a_costlier_kind_of_model_must_win(trained: Path, pipeline: Pipeline) -> None:
+    """An equally good model of a kind that costs more to serve is refused, and one of a cheaper kind passes."""
+    costlier = trained / "costlier"
+    shutil.copytree(trained / "outputs/model", costlier)
+    description = costlier / "MLmodel"
+    content = yaml.safe_load(description.read_text())
+    cost = models.cost(costlier) + 1
+    description.write_text(yaml.safe_dump({**content, "metadata": {"cost": cost}}))
+    assert models.cost(costlier) == cost
+    pipeline("evaluate", "--model", costlier, "--champion", "outputs/model").refused(1, "costs more to serve")
+    assert pipeline("evaluate", "--champion", costlier).code == 0
 
 
 @pytest.mark.usefixtures("evaluated")

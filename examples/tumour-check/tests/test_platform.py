@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
 import sys
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import aml_runner
 import azure_stub
+import cases
 import pandas as pd
 import pytest
 from azure_stub import Azure, Request
 from conftest import Pipeline
 
-from tumour_check import NAME, schema
+from tumour_check import NAME, rows, schema, settings
 from tumour_check.errors import InputError
+from tumour_check.parameters import Train
 
 ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+ACCELERATORS = ["cpu", *({"gpu"} & PROJECT["project"].get("optional-dependencies", {}).keys())]
+# Where training can have a GPU, it can also run in several processes.
+PROCESSES = len(ACCELERATORS)
 ROWS = f"azureml:{NAME}-raw:1"
 pytestmark = [
     pytest.mark.platform,
@@ -45,6 +53,12 @@ def _load() -> ModuleType:
 submit: Any = _load()
 
 
+def asked(*pairs: str) -> settings.Settings:
+    """The settings of a job that trains in one process without a GPU, unless the pairs say otherwise."""
+    alone = ("compute.accelerator=cpu", "compute.nodes=1", "compute.processes=1")
+    return settings.load(ROOT / "config/dev.yml", [*alone, *pairs])
+
+
 def plan(tmp_path: Path, **changes: Any) -> Any:
     """A plan for the training pipeline with a snapshot of the code."""
     code = tmp_path / "code"
@@ -56,6 +70,7 @@ def plan(tmp_path: Path, **changes: Any) -> Any:
         "code": str(code),
         "job": "a-job",
         "config": "config/dev.yml",
+        "settings": asked(),
         "source": ROWS,
         "environment": "azureml:packages:1",
     }
@@ -66,8 +81,12 @@ def plan(tmp_path: Path, **changes: Any) -> Any:
 
 
 def test_pipeline_runs_to_a_report_that_passed(made: Path, tmp_path: Path) -> None:
-    """The job that would be sent runs here, on what would be uploaded, to a report whose gate passed."""
-    job = submit.build(plan(tmp_path, source=str(made / "data/raw")))
+    """The job that would be sent runs here, on what would be uploaded, to a report whose gate passed.
+
+    Where training can, it runs in two processes, of which one writes.
+    """
+    several = asked(f"compute.processes={PROCESSES}")
+    job = submit.build(plan(tmp_path, source=str(made / "data/raw"), settings=several))
     outputs = aml_runner.run(job, tmp_path / "run", made / "mlflow.db")
     decision = json.loads((outputs["evaluate"]["report"] / "gate.json").read_text())
     assert decision["passed"], decision["reasons"]
@@ -105,35 +124,53 @@ def test_champion_is_compared_with(made: Path, tmp_path: Path) -> None:
     assert decision["champion"] == decision["model"]
 
 
-def scoring(tmp_path: Path, made: Path, source: Path) -> Any:
-    """The scoring job for rows in a folder and the model that was made."""
-    model = str(made / "outputs/model")
-    return submit.build(plan(tmp_path, pipeline="score", source=str(source), champion=model, outputs=("predictions",)))
+def scoring(tmp_path: Path, made: Path, source: Path, files: int) -> Any:
+    """The scoring job for rows in a folder and the model that was made, with so many files a batch."""
+    of = {"source": str(source), "champion": str(made / "outputs/model"), "settings": asked(f"score.files={files}")}
+    return submit.build(plan(tmp_path, pipeline="score", outputs=("predictions",), **of))
 
 
+def in_tables(raw: pd.DataFrame, source: Path) -> None:
+    """Write rows as three tables, of which one row has no id."""
+    raw.loc[3, schema.ID] = None
+    (raw.iloc[:100].to_csv if cases.TEXT else raw.iloc[:100].to_parquet)(source / "a.table", index=False)
+    (source / "a.table").rename(source / ("a.csv" if cases.TEXT else "a.parquet"))
+    raw.iloc[100:300].to_parquet(source / "b.parquet")
+    raw.iloc[300:].to_parquet(source / "c.parquet")
+
+
+def in_files(raw: pd.DataFrame, source: Path) -> None:
+    """Write some rows as a file each, which makes three batches of 25 files."""
+    rows.write(raw.head(70), source)
+
+
+@pytest.mark.parametrize(("lay", "files"), [(in_tables, 2), *([(in_files, 25)] if rows.FILES else [])])
 def test_scoring_job_gives_what_pipeline_score_gives(
-    trained: Path, made: Path, raw: pd.DataFrame, pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory
+    trained: Path,
+    made: Path,
+    raw: pd.DataFrame,
+    pipeline: Pipeline,
+    tmp_path_factory: pytest.TempPathFactory,
+    lay: Callable[[pd.DataFrame, Path], None],
+    files: int,
 ) -> None:
     """Files that several workers score give the same predictions, rejected rows and reasons as one process."""
     folder, source = tmp_path_factory.mktemp("job"), trained / "new"
     source.mkdir()
-    raw.loc[3, schema.ID] = None
-    raw.loc[4, schema.inputs(raw).select_dtypes("object").columns[0]] = "never seen"
-    raw.iloc[:100].to_csv(source / "a.csv", index=False)
-    raw.iloc[100:300].to_csv(source / "b.csv", index=False)
-    raw.iloc[300:].to_parquet(source / "c.parquet")
+    lay(cases.misfit(raw, 4), source)
     (source / ".amlignore").touch()  # not all that lies in a folder is rows
     assert pipeline("score", "--source", "new", "--model", "outputs/model").code == 0
 
-    outputs = aml_runner.run(scoring(folder, made, source), folder / "run", made / "mlflow.db")
+    outputs = aml_runner.run(scoring(folder, made, source, files), folder / "run", made / "mlflow.db")
 
     found = outputs["score"]["predictions"]
     assert len(list((found / "predictions.parquet").iterdir())) == 3
+    assert pd.read_parquet(found / "rejected.parquet")[rows.REASON].str.contains(cases.MISFIT).sum() == 1
     for name in ("predictions", "rejected"):
         tables = [pd.read_parquet(where / f"{name}.parquet") for where in (found, trained / "outputs/predictions")]
         tables = [table.drop(columns=["model_version", "scored_at"], errors="ignore") for table in tables]
         ordered = [table.sort_values(list(table.columns), ignore_index=True) for table in tables]
-        pd.testing.assert_frame_equal(ordered[0], ordered[1], rtol=0, atol=1e-12)
+        pd.testing.assert_frame_equal(ordered[0], ordered[1], rtol=0, atol=1e-6)
         assert len(ordered[0])
     assert pipeline("monitor", "--source", "new", "--model", "outputs/model", "--predictions", found).code == 0
 
@@ -142,10 +179,10 @@ def test_file_that_cannot_be_scored_fails_the_job(tmp_path: Path, made: Path, ra
     """One bad file among good ones fails the job, since predictions for the others would look like all."""
     source = tmp_path / "new"
     source.mkdir()
-    raw.to_csv(source / "good.csv", index=False)
-    raw.drop(columns=schema.ID).to_csv(source / "bad.csv", index=False)
+    raw.to_parquet(source / "good.parquet")
+    raw.drop(columns=schema.ID).to_parquet(source / "bad.parquet")
     with pytest.raises(aml_runner.StepFailedError, match=f"column {schema.ID} is missing"):
-        aml_runner.run(scoring(tmp_path, made, source), tmp_path / "run", made / "mlflow.db")
+        aml_runner.run(scoring(tmp_path, made, source, 1), tmp_path / "run", made / "mlflow.db")
 
 
 def only(job: Any, step: str, **inputs: Path) -> None:
@@ -200,6 +237,99 @@ def test_snapshot_is_what_amlignore_leaves(tmp_path: Path) -> None:
     kept = {relative for _, relative in files}
     assert kept == {path.relative_to(code).as_posix() for path in code.rglob("*") if path.is_file()}
     assert {"src/__main__.py", "aml/score.py"} <= kept
+
+
+@pytest.mark.parametrize("pipeline", ["train", "sweep"])
+@pytest.mark.parametrize(
+    ("pairs", "compute", "resources", "processes"),
+    [
+        ("", "serverless", {"instance_count": 1}, None),
+        ("compute.processes=4", "serverless", {"instance_count": 1}, 4),
+        ("compute.accelerator=gpu", "serverless", {"instance_count": 1, "instance_type": submit.GPU}, None),
+        ("compute.accelerator=gpu compute.nodes=2", "gpus", {"instance_count": 2}, 1),
+    ],
+)
+def test_only_training_gets_what_compute_asks_for(
+    tmp_path: Path, pipeline: str, pairs: str, compute: str, resources: dict[str, Any], processes: int | None
+) -> None:
+    """Machines, their size and processes go to the step that trains, or to a sweep's trials; a cluster has its size."""
+    job = submit.build(plan(tmp_path, pipeline=pipeline, settings=asked(pairs), compute=compute))
+    node = job.jobs["train"]
+    training = getattr(node, "trial", None) or node.component
+    distribution = training._to_rest_object().properties.component_spec.get("distribution")
+    assert node._to_rest_object()["resources"] == resources
+    assert distribution == (processes and {"type": "pytorch", "process_count_per_instance": processes})
+    others = [job.jobs[name] for name in ("prepare", "evaluate")]
+    assert not any(node.resources or node.component.distribution for node in others)
+
+
+def test_checkpoints_outlive_an_attempt(tmp_path: Path) -> None:
+    """Training that writes checkpoints writes them to a mount of the job; other training has none."""
+    job = submit.build(plan(tmp_path))
+    training = job.jobs["train"].component
+    keeps = "checkpoint" in Train.model_fields
+    assert ("checkpoint" in training.outputs) is keeps
+    assert ("--set train.checkpoint=${{outputs.checkpoint}}/" in training.command) is keeps
+
+
+def test_batches_are_as_large_as_the_settings_say(tmp_path: Path) -> None:
+    """The service hands out as many files at once as score.files says."""
+    job = submit.build(plan(tmp_path, pipeline="score", champion="azureml:model:1", settings=asked("score.files=64")))
+    assert job.jobs["score"]._to_rest_object()["mini_batch_size"] == 64
+
+
+def requirements(tmp_path: Path, options: str) -> set[str]:
+    """The names of the packages in an image's build context."""
+    submit.write_context(tmp_path, options)
+    lines = (tmp_path / "requirements.txt").read_text().splitlines()
+    return {line.split("==")[0] for line in lines if "==" in line}
+
+
+def names(listed: list[Any]) -> set[str]:
+    """The names of packages in a list of pyproject.toml."""
+    return {re.split(r"[<>=\[ ]", entry)[0] for entry in listed if isinstance(entry, str)}
+
+
+@pytest.mark.parametrize("accelerator", ACCELERATORS)
+def test_training_image_has_what_trains(tmp_path: Path, accelerator: str) -> None:
+    """The image for training has the packages of its accelerator and the link to the workspace."""
+    found = requirements(tmp_path, submit.packages("train", asked(f"compute.accelerator={accelerator}").compute))
+    extras = PROJECT["project"].get("optional-dependencies", {})
+    trains = {"cpu": PROJECT["dependency-groups"]["training"], **extras}[accelerator]
+    assert names(trains) | {"azureml-mlflow", "scikit-learn"} <= found
+
+
+def test_scoring_image_has_nothing_of_training(tmp_path: Path) -> None:
+    """The image for scoring has what the service's driver needs, and no large package that only training needs."""
+    found = requirements(tmp_path, submit.packages("score", asked().compute))
+    assert {"azureml-core", "azureml-dataprep", "scikit-learn"} <= found
+    assert not {"onnx", "timm", "torch", "transformers"} & found
+
+
+def test_image_knows_the_index_of_each_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pip is told of an index when a package for the image was locked from there, and of no other."""
+    tool, locked = tmp_path / "uv", ""
+    for version, place in (("1.0", submit.PYPI), ("1.0+cpu", "https://cpu/simple"), ("1.0+gpu", "https://gpu/simple")):
+        locked += f'[[package]]\nname = "net"\nversion = "{version}"\n[package.source]\nregistry = "{place}"\n'
+    (tmp_path / "uv.lock").write_text(locked)
+    tool.write_text("#!/bin/sh\necho \"net==1.0 ; sys_platform == 'darwin'\nnet==1.0+cpu ; sys_platform == 'linux'\"\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("UV", str(tool))
+    monkeypatch.setattr(submit, "PROJECT", tmp_path)
+    submit.write_context(tmp_path, submit.TRAINING["cpu"])
+    assert (tmp_path / "requirements.txt").read_text().splitlines()[:2] == [
+        "--extra-index-url https://cpu/simple",
+        "net==1.0 ; sys_platform == 'darwin'",
+    ]
+
+
+@pytest.mark.parametrize("pair", ["compute.accelerator=gpu", "compute.nodes=2", "compute.processes=2"])
+def test_training_that_knows_no_gpu_is_sent_to_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pair: str) -> None:
+    """Without an extra `gpu`, settings that ask for a GPU or for several processes are one line with the mend."""
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "plain"\n')
+    monkeypatch.setattr(submit, "PROJECT", tmp_path)
+    with pytest.raises(InputError, match=r"no extra gpu.*set compute\.accelerator to cpu"):
+        submit.packages("train", asked(pair).compute)
 
 
 def test_grid_is_every_combination() -> None:
@@ -281,7 +411,7 @@ def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Azure]:
     monkeypatch.setattr(submit, "REPORT", tmp_path / "outputs/report")
     # Less to upload: what the snapshot holds is another test's matter.
     monkeypatch.setattr(submit, "SNAPSHOT", ("config",))
-    monkeypatch.setattr(submit, "write_context", lambda folder, group: (folder / "Dockerfile").write_text(group))
+    monkeypatch.setattr(submit, "write_context", lambda folder, options: (folder / "Dockerfile").write_text(options))
     with azure_stub.running(tmp_path) as (azure, environment):
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
@@ -377,6 +507,21 @@ def test_compute_cluster_is_taken_from_the_environment(
     assert sent(azure)["settings"]["default_compute"].endswith("/computes/cpu")
 
 
+def test_size_of_the_gpu_machine_is_taken_from_the_environment(
+    azure: Azure, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AZURE_ML_GPU names the size of the serverless machine that trains, where the settings ask for a GPU."""
+    writes(azure, made)
+    monkeypatch.setenv("AZURE_ML_GPU", "Standard_ND96isr_H100_v5")
+    gpu = asked("compute.accelerator=gpu")
+    monkeypatch.setattr(submit.settings, "load", lambda *_: gpu)
+    monkeypatch.setattr(submit, "packages", lambda *_: "")
+    submit.app(["train", "--source", ROWS], standalone_mode=False)
+    nodes = sent(azure)["jobs"]
+    assert nodes["train"]["resources"] == {"instance_count": 1, "instance_type": "Standard_ND96isr_H100_v5"}
+    assert not any("resources" in nodes[name] for name in ("prepare", "evaluate"))
+
+
 def test_sweep_sends_the_grid(azure: Azure, made: Path) -> None:
     """A sweep is sent with one trial a combination of config/sweep.yml, and looks for the lowest validation loss."""
     writes(azure, made)
@@ -421,10 +566,10 @@ def test_failure_after_the_gate_is_no_success(azure: Azure, made: Path) -> None:
 
 @pytest.mark.parametrize(("command", "kind", "number"), [("environment", "environments", 2), ("data", "data", 1)])
 def test_same_content_is_sent_once(
-    azure: Azure, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, kind: str, number: int
+    azure: Azure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, kind: str, number: int
 ) -> None:
     """Creating the environment or the data asset again, with the same content, sends nothing."""
-    rows(monkeypatch, tmp_path, made / "data/raw")
+    delivered(monkeypatch, tmp_path, "a")
     submit.app([command], standalone_mode=False)
     uploads = len(azure.blobs)
     submit.app([command], standalone_mode=False)
@@ -432,12 +577,14 @@ def test_same_content_is_sent_once(
     assert len(azure.blobs) == uploads > 0
 
 
-def rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: Path) -> None:
-    """Let data/raw of a project with these files be this folder: the real one may be empty."""
-    project = tmp_path / f"project-{folder.name}"
+def delivered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str) -> str:
+    """Let data/raw be that of a project with one file; its version."""
+    project = tmp_path / f"project-{content}"
     shutil.copytree(ROOT / "aml", project / "aml")
-    shutil.copytree(folder, project / "data/raw")
+    (project / "data/raw/below").mkdir(parents=True)
+    (project / "data/raw/below/rows.csv").write_text(content)
     monkeypatch.setattr(submit, "AML", project / "aml")
+    return str(submit.content_version(project / "data/raw"))
 
 
 def test_training_takes_the_rows_that_were_sent_last(
@@ -445,14 +592,10 @@ def test_training_takes_the_rows_that_were_sent_last(
 ) -> None:
     """Without --source the job reads the newest data asset, by its exact version."""
     writes(azure, made)
-    newer = tmp_path / "newer"
-    newer.mkdir()
-    (newer / "rows.csv").write_text("a,b\n")
-    for folder in (newer, made / "data/raw"):
-        rows(monkeypatch, tmp_path, folder)
+    for content in ("earlier", "later"):
+        expected = delivered(monkeypatch, tmp_path, content)
         submit.app(["data"], standalone_mode=False)
     submit.app(["train"], standalone_mode=False)
-    expected = submit.content_version(made / "data/raw")
     assert sent(azure)["inputs"]["source"]["uri"].endswith(f"/data/{NAME}-raw/versions/{expected}")
 
 

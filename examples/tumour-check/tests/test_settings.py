@@ -22,17 +22,17 @@ def test_each_environment_loads(environment: str) -> None:
 
 def test_the_nearer_layer_wins(project: Path) -> None:
     """`--set` goes before the environment's file, and that before base.yml, key by key."""
-    (project / "config/dev.yml").write_text("train: {seed: 1, iterations: 7}\n")
+    (project / "config/dev.yml").write_text("train: {seed: 1}\nmonitor: {minimum_rows: 7}\n")
     loaded = settings.load(DEV, ["train.seed=2"])
-    assert (loaded.train.seed, loaded.train.iterations) == (2, 7)
+    assert (loaded.train.seed, loaded.monitor.minimum_rows) == (2, 7)
     assert loaded.prepare == settings.load(Path("config/prod.yml")).prepare
 
 
 @pytest.mark.usefixtures("project")
 def test_one_set_holds_several_pairs() -> None:
     """Pairs in one text, as a sweep passes them, are the same as several options."""
-    assert settings.load(DEV, ["train.seed=3 train.iterations=9"]) == settings.load(
-        DEV, ["train.seed=3", "train.iterations=9"]
+    assert settings.load(DEV, ["train.seed=3 monitor.minimum_rows=9"]) == settings.load(
+        DEV, ["train.seed=3", "monitor.minimum_rows=9"]
     )
 
 

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import pandas as pd
+from matplotlib.figure import Figure
+
 PICTURES = "plots"
+MARKS = re.compile(r"[\\`*\[\]<>|!]")
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What `diagnostics.py` finds out about a model.
+
+    Args:
+        metrics: numbers that the gate's floors may name, too.
+        tables: for the card, by title.
+        figures: for the card, by name.
+    """
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    figures: Mapping[str, Figure] = field(default_factory=dict)
 
 
 def card(
     name: str,
     metrics: Mapping[str, float],
     slices: Sequence[Mapping[str, Any]],
+    diagnostics: Mapping[str, Sequence[Mapping[str, Any]]],
     gate: Mapping[str, Any],
     plots: Iterable[str],
 ) -> str:
@@ -21,6 +43,7 @@ def card(
         name: the model's name.
         metrics: content of metrics.json.
         slices: content of slices.json.
+        diagnostics: content of diagnostics.json.
         gate: content of gate.json.
         plots: names of the pictures in the folder plots/ beside the card.
     """
@@ -33,7 +56,8 @@ def card(
         "## Compared with the champion",
         _comparison(gate["comparison"]),
         "## Slices",
-        _slices(slices),
+        _records(slices) if slices else "No slices are defined.",
+        *(f"## {title}\n\n{_records(records)}" for title, records in diagnostics.items() if records),
         "## Plots",
         "\n\n".join(f"![{plot}]({PICTURES}/{plot}.png)" for plot in plots),
         "## Provenance",
@@ -55,18 +79,21 @@ def _comparison(comparison: Mapping[str, Any] | None) -> str:
     return f"Mean loss of this model minus the champion's, lower is better.\n\n{_table(['what', 'value'], rows)}"
 
 
-def _slices(slices: Sequence[Mapping[str, Any]]) -> str:
-    if not slices:
-        return "No slices are defined."
-    return _table(list(slices[0]), [[_number(value) for value in part.values()] for part in slices])
+def _records(records: Sequence[Mapping[str, Any]]) -> str:
+    return _table(list(records[0]), [[_number(value) for value in record.values()] for record in records])
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(str(cell).replace('|', '/') for cell in line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    """A text on one line that Markdown takes for nothing else: tables may hold what people wrote."""
+    return MARKS.sub(r"\\\g<0>", " ".join(str(value).split()))
 
 
 def _number(value: object) -> str:
-    if value is None:
+    if value is None or value != value:
         return "not defined"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .drift import Drift
+if TYPE_CHECKING:
+    from .drift import Drift
 
 COLOR, WARNING = "#33658a", "#c8553d"
 

@@ -3,6 +3,7 @@
 The champion is compared on the same rows by a paired bootstrap. A test set can tell two models apart only as
 well as its size allows, so the margin follows from the size: with it an equally good model of independent
 errors passes four times in five, and one that is worse by the margin two or three times in a hundred.
+A kind of model that costs more to serve than the champion has to be better, beyond doubt.
 """
 
 from __future__ import annotations
@@ -34,11 +35,12 @@ class Comparison:
     upper: float
     margin: float
     rows: int
+    must_win: bool = False
 
     @property
-    def no_worse(self) -> bool:
-        """The loss is higher by no more than the margin, at 97.5 % confidence."""
-        return self.upper <= self.margin
+    def passed(self) -> bool:
+        """The loss is higher by no more than the margin, or lower where it must be, at 97.5 % confidence."""
+        return self.upper < 0 if self.must_win else self.upper <= self.margin
 
 
 def decide(
@@ -99,12 +101,14 @@ def latency_reasons(latency_ms: float, at_most_ms: float) -> list[str]:
 
 def champion_reasons(comparison: Comparison) -> list[str]:
     """A reason when the candidate may be worse than the champion by more than the margin."""
-    if comparison.no_worse:
+    if comparison.passed:
         return []
+    allowed = f"at most {comparison.margin:.4g} allowed"
+    if comparison.must_win:
+        allowed = "it must be lower, since this kind of model costs more to serve,"
     return [
         f"champion: mean loss higher by {comparison.difference:.4g} "
-        f"(95 % interval {comparison.lower:.4g} to {comparison.upper:.4g}), "
-        f"at most {comparison.margin:.4g} allowed on {comparison.rows} rows"
+        f"(95 % interval {comparison.lower:.4g} to {comparison.upper:.4g}), {allowed} on {comparison.rows} rows"
     ]
 
 
@@ -118,20 +122,22 @@ def outside(value: float, at_least: float | None, at_most: float | None) -> list
     return words
 
 
-def compare(candidate: Losses, champion: Losses, resamples: int, seed: int = 0) -> Comparison:
+def compare(
+    candidate: Losses, champion: Losses, resamples: int, seed: int = 0, *, must_win: bool = False
+) -> Comparison:
     """Paired bootstrap of the difference of mean losses on the same rows, in the same order.
 
     Args:
         candidate: loss of each of n rows, lower is better.
         champion: the same rows' losses.
         resamples: number of bootstrap resamples.
+        must_win: whether being no worse is not enough.
     """
     differences = np.asarray(candidate, float) - np.asarray(champion, float)
     means = bootstrap_means(differences, resamples, seed)
     lower, upper = np.quantile(means, [0.025, 0.975])
-    return Comparison(
-        float(differences.mean()), float(lower), float(upper), margin(champion, candidate), len(differences)
-    )
+    allowed = margin(champion, candidate)
+    return Comparison(float(differences.mean()), float(lower), float(upper), allowed, len(differences), must_win)
 
 
 def bootstrap_means(values: Losses, resamples: int, seed: int) -> Losses:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pandas as pd
+import yaml
 
 from . import NAME, flavor
 from .errors import InputError
@@ -46,6 +47,12 @@ def _digest(folder: Path) -> str:
             total.update(f"{path.relative_to(folder).as_posix()}\0".encode())
             total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()
+
+
+def cost(folder: Path) -> int:
+    """How much the kind of a model costs to serve, among the kinds that its project offers: 0 for the simplest."""
+    description = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+    return int((description.get("metadata") or {}).get("cost", 0))
 
 
 def load(folder: Path) -> flavor.Model:

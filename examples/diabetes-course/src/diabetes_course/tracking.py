@@ -45,8 +45,10 @@ def run(step: str, parameters: Mapping[str, Any], where: Tracking) -> Iterator[s
         yield active.info.run_id
 
 
-def log(metrics: Mapping[str, float], folder: Path | None = None, name: str | None = None) -> None:
-    """Add finite metrics, and the files of a folder under a name, to the current run."""
-    mlflow.log_metrics({name: value for name, value in metrics.items() if value == value})
+def log(
+    metrics: Mapping[str, float], folder: Path | None = None, name: str | None = None, step: int | None = None
+) -> None:
+    """Add finite metrics, of one step of a training or of all, and the files of a folder under a name, to the run."""
+    mlflow.log_metrics({name: value for name, value in metrics.items() if value == value}, step=step)
     if folder is not None:
         mlflow.log_artifacts(str(folder), name)

@@ -34,7 +34,7 @@ TRUSTED = (
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 )
 # What loading a model needs. Versions are those of the environment that trains.
-REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
+REQUIREMENTS = ("mlflow", "numpy", "pandas", "pandera", "scikit-learn", "scipy", "skops")
 
 
 def save(model: Model, folder: Path, example: pd.DataFrame) -> None:

@@ -59,6 +59,14 @@ class Gate(Block):
     resamples: int = Field(2000, ge=200, description="bootstrap resamples for the comparison with the champion")
 
 
+class Compute(Block):
+    """What a platform gives the job that trains. On this computer training takes what is there."""
+
+    accelerator: Literal["cpu", "gpu"] = "cpu"
+    nodes: int = Field(1, ge=1, description="machines that train together")
+    processes: int = Field(1, ge=1, description="on each machine, one for each GPU")
+
+
 class Tracking(Block):
     """Where MLflow records runs. A job that its platform tells nothing by environment variables is told here."""
 
@@ -78,14 +86,19 @@ class Score(Block):
     """Batch scoring. Memory grows with `chunk_rows`, not with the number of rows."""
 
     chunk_rows: int = Field(50_000, ge=1)
+    files: int = Field(1, ge=1, description="as many a platform hands to a worker at once, where it hands out files")
 
 
 class Monitor(Block):
-    """When a column counts as drifted, and how many drifted columns call for retraining."""
+    """When a column counts as drifted, and how many drifted columns call for retraining.
+
+    `domain_auc_at_most` is for rows as a whole: how well a classifier may tell today's from those of the training.
+    """
 
     psi_at_most: float = Field(0.2, gt=0)
     significance: float = Field(0.01, gt=0, lt=1, description="of all columns' tests together")
     drifted_share_at_most: float = Field(0.25, ge=0, le=1)
+    domain_auc_at_most: float = Field(0.75, ge=0.5, le=1, description="0.5 is chance, 1 is certainty")
     minimum_rows: int = Field(50, ge=1, description="with fewer current rows no decision is made")
 
 
@@ -94,6 +107,7 @@ class Settings(Block):
 
     prepare: Prepare
     train: Train
+    compute: Compute = Compute()
     gate: Gate
     tracking: Tracking = Tracking()
     registry: Registry

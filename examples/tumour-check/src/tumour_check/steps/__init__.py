@@ -6,6 +6,8 @@ What they ask of your modules, and what stays the same within a major version of
 - model: `build(settings)`, an unfitted scikit-learn estimator
 - metrics: `evaluate(actual, predicted)`, `row_losses(actual, predicted)`
 - plots: `figures(model, inputs, actual, predicted)`
+- diagnostics: `diagnose(model, rows, predicted)`
+- descriptors: `columns(rows)`, `vectors(rows)`
 - sample: `rows()`
 - parameters: `Prepare` and `Train`
 """

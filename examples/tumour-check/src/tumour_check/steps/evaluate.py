@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from .. import NAME, card, charts, flavor, gate, metrics, models, plots, rows, schema, serving, tracking
+from .. import NAME, card, charts, diagnostics, flavor, gate, metrics, models, plots, rows, schema, serving, tracking
 from ..errors import GateError
 from ..folders import write_json, writing
 from ..progress import say, stage
@@ -26,7 +26,7 @@ ROUNDS = 3
 
 
 def evaluate(data: Path, model: Path, report: Path, champion: Path | None, settings: Settings) -> None:
-    """Write metrics.json, slices.json, gate.json, model_card.md, predictions.parquet and plots/.
+    """Write metrics, slices, diagnostics and gate as .json, model_card.md, predictions.parquet and plots/.
 
     Args:
         data: folder of the prepared rows.
@@ -44,10 +44,11 @@ def evaluate(data: Path, model: Path, report: Path, champion: Path | None, setti
     with tracking.run("evaluate", {}, settings.tracking), stage("evaluate"), writing(report) as out:
         fitted = models.load(model)
         predicted = flavor.predict(fitted, inputs)
-        values = metrics.evaluate(actual, predicted)
+        diagnosis = diagnostics.diagnose(fitted, test, predicted)
+        values = {**metrics.evaluate(actual, predicted), **diagnosis.metrics}
         table = slice_table(schema.slices(test), actual, predicted)
         latency = latency_ms(fitted, inputs, settings.gate.latency)
-        comparison, compared = _compare(champion, test, metrics.row_losses(actual, predicted), settings)
+        comparison, compared = _compare(model, champion, test, metrics.row_losses(actual, predicted), settings)
         reasons = gate.decide(settings.gate, values, table, latency, comparison)
         decision = {
             "passed": not reasons,
@@ -58,10 +59,10 @@ def evaluate(data: Path, model: Path, report: Path, champion: Path | None, setti
             "champion": compared,
             "comparison": asdict(comparison) if comparison else None,
         }
-        figures = plots.figures(fitted, inputs, actual, predicted)
+        figures = {**plots.figures(fitted, inputs, actual, predicted), **diagnosis.figures}
         rule = settings.gate.slices
         figures["slices"] = charts.slices(table, rule.metric, rule.at_least, rule.at_most)
-        _write(out, values, table, decision, figures)
+        _write(out, values, {"slices": table, **diagnosis.tables}, decision, figures)
         predicted.assign(**{schema.ID: test[schema.ID], schema.TARGET: actual}).to_parquet(out / "predictions.parquet")
         tracking.log({**values, "latency_ms": latency, "gate_passed": float(not reasons)}, out, report.name)
     _conclude(reasons, comparison, report)
@@ -114,30 +115,44 @@ def _times(fitted: flavor.Model, inputs: pd.DataFrame, count: int) -> list[float
 
 
 def _compare(
-    folder: Path | None, test: pd.DataFrame, losses: gate.Losses, settings: Settings
+    model: Path, champion: Path | None, test: pd.DataFrame, losses: gate.Losses, settings: Settings
 ) -> tuple[gate.Comparison | None, dict[str, str] | None]:
-    with nullcontext((folder, "")) if folder else serving.champion(settings) as found:
+    with nullcontext((champion, "")) if champion else serving.champion(settings) as found:
         if found is None:
             return None, None
-        predicted = models.predict(found[0], schema.inputs(test))
-        theirs = metrics.row_losses(test[schema.TARGET], predicted)
-        return gate.compare(losses, theirs, settings.gate.resamples), {"digest": models.digest(found[0])}
+        folder = found[0]
+        theirs = metrics.row_losses(test[schema.TARGET], models.predict(folder, schema.inputs(test)))
+        costlier = models.cost(model) > models.cost(folder)
+        comparison = gate.compare(losses, theirs, settings.gate.resamples, must_win=costlier)
+        return comparison, {"digest": models.digest(folder)}
 
 
 def _write(
-    out: Path, values: dict[str, float], table: pd.DataFrame, decision: dict[str, Any], figures: dict[str, Any]
+    out: Path,
+    values: dict[str, float],
+    tables: dict[str, pd.DataFrame],
+    decision: dict[str, Any],
+    figures: dict[str, Any],
 ) -> None:
-    parts = [{str(key): value for key, value in part.items()} for part in table.to_dict("records")]
+    found = {title: _records(table) for title, table in tables.items()}
+    parts = found.pop("slices")
     write_json(out / "metrics.json", values)
     write_json(out / "slices.json", parts)
+    write_json(out / "diagnostics.json", found)
     write_json(out / "gate.json", decision)
     charts.save(figures, out / card.PICTURES)
-    text = card.card(NAME, values, parts, decision, figures)
+    text = card.card(NAME, values, parts, found, decision, figures)
     (out / "model_card.md").write_text(text, encoding="utf-8")
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in record.items()} for record in table.to_dict("records")]
 
 
 def _conclude(reasons: list[str], comparison: gate.Comparison | None, report: Path) -> None:
     if reasons:
         raise GateError(f"the gate refused this model: {'; '.join(reasons)} (report: {report})")
-    against = "no worse than the champion" if comparison else "the first model, floors only"
+    against = "the first model, floors only"
+    if comparison:
+        against = "better than the champion" if comparison.must_win else "no worse than the champion"
     say(f"evaluate: the gate passed, {against}; report in {report}")

@@ -1,0 +1,23 @@
+// Where logs go. Log Analytics takes Entra tokens only, never its own keys.
+param name string
+param location string
+param tags object
+param retentionDays int
+
+resource logAnalytics 'Microsoft.OperationalInsights/workspaces@2025-02-01' = {
+  name: name
+  location: location
+  tags: tags
+  properties: {
+    sku: {
+      name: 'PerGB2018'
+    }
+    retentionInDays: retentionDays
+    features: {
+      disableLocalAuth: true
+      enableLogAccessUsingOnlyResourcePermissions: true
+    }
+  }
+}
+
+output logAnalyticsId string = logAnalytics.id

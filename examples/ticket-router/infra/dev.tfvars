@@ -1,0 +1,16 @@
+workload            = "ticketrout"
+environment         = "dev"
+team                = "customer-care"
+location            = "swedencentral"
+storage_redundancy  = "Standard_LRS"
+data_recovery_days  = 7
+vault_recovery_days = 7
+log_retention_days  = 30
+registry_sku        = "Basic"
+delete_locks        = false
+compute_max_nodes   = 2
+people_group_id     = ""
+ml_identity_id      = ""
+budget_amount       = 200
+budget_start_date   = ""
+budget_emails       = []

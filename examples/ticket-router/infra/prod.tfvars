@@ -1,0 +1,16 @@
+workload            = "ticketrout"
+environment         = "prod"
+team                = "customer-care"
+location            = "swedencentral"
+storage_redundancy  = "Standard_ZRS"
+data_recovery_days  = 30
+vault_recovery_days = 90
+log_retention_days  = 90
+registry_sku        = "Standard"
+delete_locks        = true
+compute_max_nodes   = 4
+people_group_id     = ""
+ml_identity_id      = ""
+budget_amount       = 1000
+budget_start_date   = ""
+budget_emails       = []

@@ -1,0 +1,16 @@
+workload            = "ticketrout"
+environment         = "staging"
+team                = "customer-care"
+location            = "swedencentral"
+storage_redundancy  = "Standard_ZRS"
+data_recovery_days  = 14
+vault_recovery_days = 7
+log_retention_days  = 30
+registry_sku        = "Standard"
+delete_locks        = false
+compute_max_nodes   = 2
+people_group_id     = ""
+ml_identity_id      = ""
+budget_amount       = 300
+budget_start_date   = ""
+budget_emails       = []

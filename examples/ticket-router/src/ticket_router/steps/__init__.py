@@ -1,0 +1,15 @@
+"""The steps of the pipeline: folders in, folders out. No step knows the platform that it runs on.
+
+What they ask of your modules, and what stays the same within a major version of the template:
+
+- schema: `ROWS` and `INPUTS` (pandera), `ID`, `GROUP`, `TIME`, `TARGET`, `CLASSES`, `inputs(rows)`, `slices(rows)`
+- tokens: `texts(inputs)`, the text of each row, and `learn(corpus, size)`, a tokenizer
+- model: `tfidf(settings)`, an unfitted scikit-learn pipeline, `tiny(vocabulary, max_tokens)`, a configuration of a
+  transformer, and `VOCABULARY`
+- metrics: `evaluate(actual, predicted)`, `row_losses(actual, predicted)`
+- plots: `figures(model, inputs, actual, predicted)`
+- diagnostics: `diagnose(model, rows, predicted)`
+- descriptors: `columns(rows)` and `vectors(rows)`
+- sample: `rows()`
+- parameters: `Prepare` and `Train`
+"""
