@@ -39,7 +39,7 @@ def tfidf(settings: Train) -> Pipeline:
 
 
 def tiny(vocabulary: int, max_tokens: int) -> PretrainedConfig:
-    """A BERT of two thin layers, to try the whole way of a transformer in seconds, without a network or a GPU.
+    """A BERT of one thin layer, to try the whole way of a transformer in seconds, without a network or a GPU.
 
     Args:
         vocabulary: number of tokens.
@@ -50,7 +50,7 @@ def tiny(vocabulary: int, max_tokens: int) -> PretrainedConfig:
     return BertConfig(
         vocab_size=vocabulary,
         hidden_size=64,
-        num_hidden_layers=2,
+        num_hidden_layers=1,
         num_attention_heads=2,
         intermediate_size=128,
         max_position_embeddings=max_tokens,
