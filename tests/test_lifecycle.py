@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import AXES, IDENTITY, Answers, is_asked, offered, recorded, render, variants
+from conftest import AXES, IDENTITY, Answers, is_asked, offered, recorded, render
 from jinja2.sandbox import SandboxedEnvironment
 
 # Tests of platform files that are the same, and test the same, whatever the project's type.
@@ -48,7 +48,10 @@ FOREIGN = re.compile(
 
 
 def full_variants() -> dict[str, Answers]:
-    """One variant for each project type and platform, with the tasks, CI systems and infrastructure languages in turn."""
+    """One variant for each project type and platform, with the tasks, CI systems and infrastructure languages in turn.
+
+    So each task lives on one platform, which is enough: no platform file knows the task.
+    """
     chosen: dict[str, Answers] = {}
     for project_type in offered("project_type"):
         for turn, platform in enumerate(offered("platform")):
@@ -58,19 +61,6 @@ def full_variants() -> dict[str, Answers]:
                     answers[axis] = offered(axis)[turn % len(offered(axis))]
             chosen["-".join(answers[axis] for axis in AXES if axis in answers)] = answers
     return chosen
-
-
-def checked_variants() -> dict[str, Answers]:
-    """The first variant of each type, task and platform that is not lived in full: no other choice changes a line of Python."""
-
-    def python(answers: Answers) -> tuple[str, ...]:
-        return tuple(answers.get(axis, "") for axis in ("project_type", "task", "platform"))
-
-    lived = {python(answers) for answers in full_variants().values()}
-    chosen: dict[tuple[str, ...], str] = {}
-    for name, answers in variants().items():
-        chosen.setdefault(python(answers), name)
-    return {name: variants()[name] for python, name in chosen.items() if python not in lived}
 
 
 @dataclass(frozen=True)
@@ -139,14 +129,6 @@ def project(
 ) -> Project:
     """A fresh project that will live its first day."""
     return begin(full_variants()[request.param], template, shared, tmp_path_factory.mktemp("home"))
-
-
-@pytest.fixture(scope="module", params=checked_variants())
-def checked(
-    request: pytest.FixtureRequest, template: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Project:
-    """A fresh project that only has its own checks run."""
-    return begin(checked_variants()[request.param], template, shared, tmp_path_factory.mktemp("home"))
 
 
 def is_first(question: str, project: Project) -> bool:
@@ -315,8 +297,3 @@ def test_what_the_project_installs_is_no_project_name(project: Project, macros: 
     )
     free = [name for name in names if not check.render(name=name).strip()]
     assert not free, f"add to extensions/reserved.jinja: {free}"
-
-
-def test_the_checks_of_the_other_tasks_pass(checked: Project) -> None:
-    """So do those of every other task on every platform, of the code alone: no platform file knows the task."""
-    check(checked, "poe", "test")
