@@ -83,7 +83,7 @@ def validate(session: nox.Session) -> None:
 
 @nox.session
 def lifecycle(session: nox.Session) -> None:
-    """The first day of a fresh project, for every project type and platform, with the tasks in turn."""
+    """The first day of a fresh project, for every project type and platform, and the checks of every task."""
     install(session, "render")
     session.run("pytest", *(session.posargs or ("tests/test_lifecycle.py",)))
 

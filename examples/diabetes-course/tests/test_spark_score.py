@@ -88,7 +88,7 @@ def same(found: Path, expected: Path) -> None:
         tables = [table.convert_dtypes(convert_floating=False, convert_integer=False) for table in tables]
         tables = [table.drop(columns="scored_at", errors="ignore") for table in tables]
         ordered = [table.sort_values(list(table.columns), ignore_index=True) for table in tables]
-        pd.testing.assert_frame_equal(ordered[0], ordered[1], check_dtype=False, rtol=0, atol=1e-6)
+        pd.testing.assert_frame_equal(ordered[0], ordered[1], check_dtype=False, rtol=0, atol=cases.TOLERANCE)
         assert len(ordered[0])
 
 

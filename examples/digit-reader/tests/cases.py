@@ -14,6 +14,8 @@ Spoil = Callable[[pd.DataFrame], pd.DataFrame]
 
 # The bytes of a picture do not go through a text file.
 TEXT = False
+# How far a probability may be from that of the same row in another batch, which ONNX Runtime may sum in another order.
+TOLERANCE = 1e-6
 # Words of the reason of a row that no longer fits.
 MISFIT = schema.WHOLE
 # Words of a reason to retrain for rows that have moved.

@@ -13,6 +13,8 @@ Spoil = Callable[[pd.DataFrame], pd.DataFrame]
 
 # Rows may come as CSV.
 TEXT = True
+# How far a probability may be from that of the same row in another batch.
+TOLERANCE = 1e-12
 # Words of the reason of a row that no longer fits.
 MISFIT = "a text with letters"
 # Words of a reason to retrain for rows that have moved.

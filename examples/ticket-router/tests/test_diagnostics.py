@@ -58,10 +58,10 @@ def test_what_the_export_measured_is_told(served: str, loss: float, fitted: Clas
 
 
 def test_typos_hurt_who_reads_to_the_letter(rows: pd.DataFrame) -> None:
-    """Full marks without typos, hardly any with them, where a slip swaps two equal letters: the texts are misspelt."""
+    """Full marks without typos, none with them: the texts that are asked really are misspelt."""
     accuracies = diagnostics.robustness(remembering(rows), rows)
     assert accuracies[0.0] == 1
-    assert (accuracies.drop(0.0) < 0.02).all()
+    assert (accuracies.drop(0.0) == 0).all()
 
 
 def test_typos_do_not_hurt_who_does_not_read(rows: pd.DataFrame) -> None:

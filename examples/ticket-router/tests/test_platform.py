@@ -170,7 +170,7 @@ def test_scoring_job_gives_what_pipeline_score_gives(
         tables = [pd.read_parquet(where / f"{name}.parquet") for where in (found, trained / "outputs/predictions")]
         tables = [table.drop(columns=["model_version", "scored_at"], errors="ignore") for table in tables]
         ordered = [table.sort_values(list(table.columns), ignore_index=True) for table in tables]
-        pd.testing.assert_frame_equal(ordered[0], ordered[1], rtol=0, atol=1e-6)
+        pd.testing.assert_frame_equal(ordered[0], ordered[1], rtol=0, atol=cases.TOLERANCE)
         assert len(ordered[0])
     assert pipeline("monitor", "--source", "new", "--model", "outputs/model", "--predictions", found).code == 0
 

@@ -16,6 +16,8 @@ CATEGORY = str(_INPUTS.select_dtypes("object").columns[0])
 NUMBERS = list(map(str, _INPUTS.select_dtypes("number").columns))
 # Rows may come as CSV.
 TEXT = True
+# How far a probability may be from that of the same row in another batch.
+TOLERANCE = 1e-12
 # Words of the reason of a row that no longer fits.
 MISFIT = "never seen"
 # Words of a reason to retrain for rows that have moved.

@@ -78,7 +78,7 @@ def test_workers_give_what_pipeline_score_gives(
         expected = rows.read(Path(f"outputs/predictions/{name}.parquet")).drop(columns="scored_at", errors="ignore")
         found = part(scored, column)
         assert len(found) == (len(frame) - 18 if column == spark.REJECTED else 18)
-        pd.testing.assert_frame_equal(alike(found), alike(expected), rtol=0, atol=1e-6)
+        pd.testing.assert_frame_equal(alike(found), alike(expected), rtol=0, atol=cases.TOLERANCE)
 
 
 def test_no_rows_are_no_batches(trained: Path) -> None:

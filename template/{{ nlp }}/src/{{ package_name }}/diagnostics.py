@@ -120,4 +120,5 @@ def curve(typos: pd.Series) -> Figure:
 
 def _misspelt(texts: pd.Series, rate: float) -> pd.Series:
     generator = np.random.default_rng(behaviour.SEED)
-    return texts.map(lambda text: behaviour.misspelt(text, generator, round(rate * len(text))))
+    # A short text gets one slip, too: it would count as misspelt and be as it was.
+    return texts.map(lambda text: behaviour.misspelt(text, generator, max(int(rate > 0), round(rate * len(text)))))
