@@ -8,7 +8,7 @@ from . import flavor
 from .card import Diagnosis
 
 
-def diagnose(model: flavor.Model, rows: pd.DataFrame, predicted: pd.DataFrame) -> Diagnosis:  # noqa: ARG001
+def diagnose(model: flavor.Model, rows: pd.DataFrame, predicted: pd.DataFrame) -> Diagnosis:  # noqa: ARG001 - yours to use
     """Examine a fitted model.
 
     Args:
