@@ -42,6 +42,20 @@ def test_no_row_is_lost(parts: list[tuple[str | None, str | None]]) -> None:
     assert checked.good["number"].dtype == float
 
 
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.tuples(NUMBERS, WORDS), min_size=1, max_size=6))
+def test_reasons_do_not_depend_on_other_rows(parts: list[tuple[str | None, str | None]]) -> None:
+    """A row is told the same, however the rows were parted into chunks."""
+    frame = pd.DataFrame([*parts, ("1", "a"), ("2.5", "b")], columns=["number", "word"])
+    frame.insert(0, "id", [f"r{number}" for number in range(len(frame))])
+    together = rows.check(frame, SCHEMA).rejected
+    neighbours = frame.tail(2)
+    for position in range(len(parts)):
+        alone = rows.check(pd.concat([frame.iloc[[position]], neighbours]), SCHEMA).rejected
+        same = together[together["id"] == frame["id"][position]]
+        assert alone[rows.REASON].tolist() == same[rows.REASON].tolist()
+
+
 def test_reasons_name_column_value_and_rule() -> None:
     """Somebody who mends the source learns from the reason what to mend."""
     frame = pd.DataFrame(
@@ -49,7 +63,7 @@ def test_reasons_name_column_value_and_rule() -> None:
     )
     reasons = rows.check(frame.replace("", None), SCHEMA).rejected.set_index("id")[rows.REASON]
     assert reasons["2"] == "number = 'x': not float64"
-    assert reasons["3"] == "word = 'c': not isin(['a', 'b'])"
+    assert reasons["3"] == "number = -1.0: not greater_than_or_equal_to(0); word = 'c': not isin(['a', 'b'])"
     assert reasons["5"] == "number = -1.0: not greater_than_or_equal_to(0)"
     assert reasons.loc["4"].tolist() == ["number is empty", "id = '4': not field_uniqueness"]
 

@@ -182,13 +182,13 @@ def check(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> Checked:
     frame = frame.reset_index(drop=True)
     reasons = _unreadable(frame, schema)
     rest = frame.drop(index=reasons.index)
-    # Once per layer of faults: pandera can't compare a value before it has the right type.
+    # Once per layer of faults, so that a row has the same reasons whatever rows stand beside it.
     while len(rest):
         try:
             rest = schema.validate(rest, lazy=True)
             break
         except pa.errors.SchemaErrors as error:
-            found = _reasons(error.failure_cases)
+            found = _reasons(_first_layer(error.failure_cases), list(schema.columns))
         reasons = pd.concat([reasons, found])
         rest = rest.drop(index=found.index)
     if rest.empty:  # no row passed by the schema that could have got its types there
@@ -223,9 +223,17 @@ def _unreadable(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> pd.Series:
     return found
 
 
-def _reasons(failures: pd.DataFrame) -> pd.Series:
-    """The reasons of each bad row, by its index."""
-    failures = failures[~failures["check"].astype(str).str.startswith("dtype(")]  # told by coerce_dtype already
+def _first_layer(failures: pd.DataFrame) -> pd.DataFrame:
+    """The faults of type, if there are any: pandera leaves out what else a column's rows break before all have their type."""
+    checks = failures["check"].astype(str)
+    types = checks.str.startswith("coerce_dtype(") & failures["index"].notna()
+    missing = checks == "column_in_dataframe"
+    # dtype() says again what coerce_dtype() said
+    return failures[types | missing] if types.any() else failures[~checks.str.startswith("dtype(")]
+
+
+def _reasons(failures: pd.DataFrame, columns: list[str]) -> pd.Series:
+    """The reasons of each bad row in the order of its columns, by its index."""
     whole_table = failures[failures["index"].isna()]
     missing = whole_table.loc[whole_table["check"] == "column_in_dataframe", "failure_case"]
     if len(missing):
@@ -233,6 +241,7 @@ def _reasons(failures: pd.DataFrame) -> pd.Series:
     rows = failures[failures["index"].notna()]
     if rows.empty:
         raise InputError("; ".join(sorted(whole_table["check"].astype(str).unique())))
+    rows = rows.sort_values("column", key=lambda names: names.map(columns.index), kind="stable")
     return rows.apply(_sentence, axis=1).groupby(rows["index"].astype(int)).agg(_joined)
 
 
