@@ -140,8 +140,12 @@ def in_tables(raw: pd.DataFrame, source: Path) -> None:
 
 
 def in_files(raw: pd.DataFrame, source: Path) -> None:
-    """Write some rows as a file each, which makes three batches of 25 files."""
-    rows.write(raw.head(70), source)
+    """Write some rows as a file each, which makes three batches of 25 files, two of which begin with like paths."""
+    label, suffix = raw[schema.TARGET].iloc[0], rows.FILES[0]
+    # Beside them lies .amlignore, which comes first.
+    folders = ["a--a/x", *[f"a-0/{number}" for number in range(23)], "a/a/x", *[f"b/{number}" for number in range(45)]]
+    paths = [f"{folder}/{label}/1{suffix}" for folder in folders]
+    rows.write(raw.head(70).assign(**{schema.ID: paths}), source)
 
 
 @pytest.mark.parametrize(("lay", "files"), [(in_tables, 2), *([(in_files, 25)] if rows.FILES else [])])

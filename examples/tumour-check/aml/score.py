@@ -12,6 +12,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,12 +69,17 @@ def _write(predict: Predict, given: Namespace, chunks: Iterable[pd.DataFrame], f
     from tumour_check import scoring
     from tumour_check.folders import writing
 
-    # The same name in two folders must not give the same file.
-    name = f"{'--'.join(_below(given.source, first).parts)}.parquet"
+    name = _name(_below(given.source, first))
     folders = [given.predictions / f"{kind}.parquet" for kind in ("predictions", "rejected")]
     with writing(folders[0]) as good, writing(folders[1]) as bad:
         predicted, rejected = scoring.write(chunks, predict, given.version, good / name, bad / name)
     print(f"{name}: {predicted} rows predicted by version {given.version}, {rejected} set aside", flush=True)
+
+
+def _name(path: Path) -> str:
+    """A file's name that tells a path in words, and by its digest from a/b.csv and a--b.csv, which read the same."""
+    digest = sha256(path.as_posix().encode()).hexdigest()[:8]
+    return f"{'--'.join(path.parts)}.{digest}.parquet"
 
 
 def _below(source: Path, path: Path) -> Path:

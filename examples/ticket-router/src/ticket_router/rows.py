@@ -224,7 +224,7 @@ def _unreadable(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> pd.Series:
 
 
 def _first_layer(failures: pd.DataFrame) -> pd.DataFrame:
-    """The faults of type, if there are any: pandera leaves out what else a column's rows break before all have their type."""
+    """The faults of type, if there are any: before all values of a column have it, pandera leaves its checks out."""
     checks = failures["check"].astype(str)
     types = checks.str.startswith("coerce_dtype(") & failures["index"].notna()
     missing = checks == "column_in_dataframe"
