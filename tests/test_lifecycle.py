@@ -116,8 +116,11 @@ def start(project: Project, locks: Path) -> None:
         shutil.copy(locks / "uv.lock", project.folder)
     project.succeed("uv", "lock")
     shutil.copy(project.folder / "uv.lock", locks)
-    # Compiled once here: with the setting in the environment, each `uv run` would compile everything again.
-    project.succeed("uv", "sync", "--locked", "--compile-bytecode")
+    # What an earlier project fetched is not asked for again: a registry whose answers soon expire would send Spark, half a
+    # gigabyte, each time. Nothing is compiled beforehand: most of what is installed is never imported.
+    sync = ("uv", "sync", "--locked")
+    if project.run(*sync, "--offline").returncode:
+        project.succeed(*sync)
     project.succeed("git", "init", "--quiet", "--initial-branch", "main")
     project.succeed("uv", "run", "pre-commit", "install")
     project.succeed("git", "add", "--all")
