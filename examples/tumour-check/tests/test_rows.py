@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pandera.pandas as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tumour_check import rows, schema
@@ -44,6 +44,7 @@ def test_no_row_is_lost(parts: list[tuple[str | None, str | None]]) -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.tuples(NUMBERS, WORDS), min_size=1, max_size=6))
+@example([("x", "a"), ("-1", "c")])
 def test_reasons_do_not_depend_on_other_rows(parts: list[tuple[str | None, str | None]]) -> None:
     """A row is told the same, however the rows were parted into chunks."""
     frame = pd.DataFrame([*parts, ("1", "a"), ("2.5", "b")], columns=["number", "word"])
