@@ -69,6 +69,15 @@ def test_reasons_name_column_value_and_rule() -> None:
     assert reasons.loc["4"].tolist() == ["number is empty", "id = '4': not field_uniqueness"]
 
 
+def test_a_rule_about_several_columns_is_told_of_each() -> None:
+    """The reasons come in the order of the schema, those of a column that it does not name last."""
+    rule = pa.Check(lambda frame: frame["low"] < frame["high"], error="low below high")
+    either = pa.DataFrameSchema({"low": pa.Column(float), "high": pa.Column(float)}, checks=[rule], coerce=True)
+    checked = rows.check(pd.DataFrame({"other": [1.0, 2.0], "high": [2.0, 3.0], "low": [1.0, 5.0]}), either)
+    expected = "low = 5.0: not low below high; high = 3.0: not low below high; other = 2.0: not low below high"
+    assert checked.rejected[rows.REASON].tolist() == [expected]
+
+
 def test_rules_about_the_table_stop() -> None:
     """A table of good rows that is wrong as a whole is an error, also after bad rows were set aside."""
     frame = pd.DataFrame({"id": ["1", "2", "3"], "number": [1, 2, 3], "word": ["a", "a", "c"]})

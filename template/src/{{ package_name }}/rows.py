@@ -241,7 +241,9 @@ def _reasons(failures: pd.DataFrame, columns: list[str]) -> pd.Series:
     rows = failures[failures["index"].notna()]
     if rows.empty:
         raise InputError("; ".join(sorted(whole_table["check"].astype(str).unique())))
-    rows = rows.sort_values("column", key=lambda names: names.map(columns.index), kind="stable")
+    # A rule about several columns is told of each; those that a schema lets pass without naming them come last.
+    order = {name: position for position, name in enumerate(columns)}
+    rows = rows.sort_values("column", key=lambda names: names.map(order), kind="stable")
     return rows.apply(_sentence, axis=1).groupby(rows["index"].astype(int)).agg(_joined)
 
 
