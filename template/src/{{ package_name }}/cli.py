@@ -6,7 +6,8 @@ The steps are imported inside the commands: `pipeline --help` and a misspelt opt
 from __future__ import annotations
 
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -163,11 +164,13 @@ def monitor(
     step(data, source, model, predictions, report, settings)
 
 
-def loading() -> AbstractContextManager[object]:
+@contextmanager
+def loading() -> Iterator[None]:
     """A spinner while a step's libraries are imported, which takes seconds."""
-    from .progress import console
+    from .progress import console, importing
 
-    return console.status("loading libraries")
+    with console.status("loading libraries"), importing():
+        yield
 
 
 def _settings(config: Path, pairs: list[str] | None) -> Settings:

@@ -6,6 +6,8 @@ script can tell them apart.
 
 from __future__ import annotations
 
+import gc
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +21,23 @@ console = Console(highlight=False, soft_wrap=True)
 def say(message: str) -> None:
     """Print one line, as it is: square brackets are text here, not markup."""
     console.print(message, markup=False)
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Import many modules in the block without looking for garbage meanwhile, which is a sixth of the time.
+
+    What is imported stays, so later only what is newer is looked through.
+    """
+    modules, was_enabled = len(sys.modules), gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if len(sys.modules) > modules:
+            gc.freeze()
+        if was_enabled:
+            gc.enable()
 
 
 @contextmanager

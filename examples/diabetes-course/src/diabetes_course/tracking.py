@@ -18,6 +18,7 @@ from typing import Any
 import mlflow
 
 from . import NAME
+from .progress import importing
 from .settings import Tracking
 
 LOCAL_STORE = "mlflow.db"
@@ -32,7 +33,8 @@ def connect(where: Tracking) -> None:
     mlflow.set_tracking_uri(where.uri or os.environ.get("MLFLOW_TRACKING_URI") or local)
     # A job's run already belongs to an experiment.
     if "MLFLOW_RUN_ID" not in os.environ:
-        mlflow.set_experiment(where.experiment or NAME)
+        with importing():  # MLflow imports its store with the first question to it
+            mlflow.set_experiment(where.experiment or NAME)
 
 
 @contextmanager

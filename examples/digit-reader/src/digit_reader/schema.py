@@ -10,7 +10,7 @@ import hashlib
 import io
 import math
 import warnings
-from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeGuard
 
 import pandas as pd
@@ -100,23 +100,24 @@ def _common(labels: pd.Series) -> pd.Series:
     return (labels.map(labels.value_counts()) >= FEWEST) | ~labels.isin(CLASSES)
 
 
-def _check(keeps: Callable[[object], bool], rule: str) -> pa.Check:
-    """The check of each picture of a column, without Pillow's warnings: the reason says what is wrong."""
+def _check(rule: str) -> pa.Check:
+    """The check of a column of pictures that finds those of which `rule` is the first that they break."""
 
     def check(contents: pd.Series) -> pd.Series:
-        with warnings.catch_warnings(action="ignore"):
-            return contents.map(keeps).astype(bool)
+        files = tuple(content if is_file(content) else None for content in contents)
+        return pd.Series([found != rule for found in _faults(files)], contents.index, dtype=bool)
 
     return pa.Check(check, error=rule)
 
 
-PICTURE = [
-    _check(is_file, FILLED),
-    _check(lambda content: fault(content) != KNOWN, KNOWN),
-    _check(lambda content: fault(content) != CHANNELS, CHANNELS),
-    _check(lambda content: fault(content) != SIZE, SIZE),
-    _check(lambda content: is_whole(content) or fault(content) is not None, WHOLE),
-]
+@lru_cache(maxsize=1)  # the checks of a column follow one another: each picture is opened for the first only
+def _faults(contents: tuple[bytes | None, ...]) -> list[str | None]:
+    """The first rule that each picture breaks, without Pillow's warnings: the reason says what is wrong."""
+    with warnings.catch_warnings(action="ignore"):
+        return [fault(content) or (None if is_whole(content) else WHOLE) for content in contents]
+
+
+PICTURE = [_check(rule) for rule in (FILLED, KNOWN, CHANNELS, SIZE, WHOLE)]
 
 # A row to predict for. A label that comes with it must be known.
 INPUTS = pa.DataFrameSchema(

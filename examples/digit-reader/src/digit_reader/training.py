@@ -22,6 +22,7 @@ from . import batches, checkpoint, network, processes, schema, transforms
 from .errors import InputError
 from .parameters import Train
 from .processes import Place
+from .progress import importing
 from .settings import Settings
 
 # The parameters and statistics of a network by name.
@@ -93,7 +94,8 @@ class Learner:
         self.network = network.build(settings, len(schema.CLASSES)).to(place.device)
         self.together = self._together() if place.world > 1 else self.network
         parameters = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.AdamW(parameters, settings.learning_rate, weight_decay=settings.weight_decay)
+        with importing():  # of PyTorch's compiler, with the first optimizer
+            self.optimizer = torch.optim.AdamW(parameters, settings.learning_rate, weight_decay=settings.weight_decay)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, settings.learning_rate, steps)
         self.loss = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
 

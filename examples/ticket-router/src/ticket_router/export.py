@@ -35,7 +35,7 @@ DIFFERENCE_AT_MOST = 1e-3
 # Percentage points of accuracy that 8-bit weights may cost.
 LOSS_BELOW = 0.5
 # Texts to compare PyTorch and ONNX Runtime on.
-COMPARED = 256
+COMPARED = 128
 
 
 def export(learned: Learned, classes: tuple[str, ...], validation: Examples, *, quantize: bool) -> Transformer:

@@ -12,7 +12,7 @@ from .. import calibration, flavor, metrics, model, rows, schema, tokens, tracki
 from ..classifier import Classifier, Scorer, Tfidf
 from ..errors import InputError
 from ..folders import writing
-from ..progress import counter, say, stage
+from ..progress import counter, importing, say, stage
 from ..settings import Settings
 
 EXAMPLE_ROWS = 5
@@ -55,7 +55,7 @@ def _tfidf(fitting: pd.DataFrame, _: pd.DataFrame, settings: Settings) -> Scorer
 
 
 def _transformer(fitting: pd.DataFrame, validation: pd.DataFrame, settings: Settings) -> Scorer:
-    with stage("train: load torch and transformers"):
+    with stage("train: load torch and transformers"), importing():
         from .. import export, training  # take seconds, and only this needs them
     start = time.perf_counter()
     with counter("train: steps") as count:
@@ -68,7 +68,7 @@ def _transformer(fitting: pd.DataFrame, validation: pd.DataFrame, settings: Sett
         learned = training.fit(fitting, validation, settings, report)
     assert learned is not None  # noqa: S101, as this is the first process
     say(f"train: fit · {time.perf_counter() - start:.1f} s")
-    with stage("train: export"):
+    with stage("train: export"), training.threads(settings.train):
         classes = training.known_classes(fitting)
         examples = training.examples(validation, classes)
         return export.export(learned, classes, examples, quantize=settings.train.quantize)
