@@ -132,7 +132,7 @@ def references(value: object) -> list[str]:
     return REFERENCE.findall(value) if isinstance(value, str) else []
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):  # that in C is ten times as fast
     """Refuses a key that stands twice in a mapping, where PyYAML takes the last one without a word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

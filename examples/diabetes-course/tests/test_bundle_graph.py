@@ -144,7 +144,7 @@ def spoil(root: Path, path: str, value: Any) -> None:
     """Write a value at a key path of the file that holds it."""
     keys = tuple(re.findall(r"\[[^\]]*\]|[^.\[\]+]+", path))
     file = root / read(root).file(keys)
-    document = yaml.safe_load(file.read_text())
+    document = yaml.load(file.read_text(), yaml.CSafeLoader)
     place = document
     for key in keys[:-1]:
         place = place.setdefault(key, {}) if isinstance(place, dict) else place[_position(place, key)]
@@ -155,7 +155,7 @@ def spoil(root: Path, path: str, value: Any) -> None:
         del place[last]
     else:
         place[last] = value
-    file.write_text(yaml.safe_dump(document, sort_keys=False))
+    file.write_text(yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False))
 
 
 def _position(items: list[Any], key: str) -> int:

@@ -68,7 +68,8 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 @pytest.fixture
 def mixed(raw: pd.DataFrame) -> pd.DataFrame:
-    """Rows of which some do not fit, and one comes twice."""
+    """Some hundred rows, of which some do not fit, and one comes twice."""
+    raw = raw.head(300)
     for position in range(3):
         raw = cases.misfit(raw, position)
     raw.loc[3, schema.ID] = None

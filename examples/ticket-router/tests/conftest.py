@@ -36,8 +36,16 @@ def predict(model, rows):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Quick tests first: one process runs them while another makes what the others copy."""
-    items.sort(key=lambda item: "made" in getattr(item, "fixturenames", ()))
+    """Quick tests first: one process runs them while another makes what the others copy.
+
+    Those of a Spark session come before all: an idle process takes the last ones, and would start a Spark of its own.
+    """
+
+    def turn(item: pytest.Item) -> tuple[bool, bool]:
+        fixtures = getattr(item, "fixturenames", ())
+        return "session" not in fixtures, "made" in fixtures
+
+    items.sort(key=turn)
 
 
 @dataclass(frozen=True)
