@@ -84,7 +84,8 @@ def validate(session: nox.Session) -> None:
 @nox.session
 def lifecycle(session: nox.Session) -> None:
     """The first day of a fresh project, for every project type and platform, and the checks of every task."""
-    install(session, "render")
+    install(session, "lifecycle")
+    session.env["BROWSER"] = str(browser(session, node_packages(session)))
     session.run("pytest", *(session.posargs or ("tests/test_lifecycle.py",)))
 
 
@@ -131,6 +132,16 @@ def node_packages(session: nox.Session) -> Path:
         session.run("npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder))
         (folder / "done").touch()
     return folder
+
+
+def browser(session: nox.Session, packages: Path) -> Path:
+    """Unpack the Chromium that comes as a Node package, and return the command that starts it."""
+    script = ROOT / "tests/validators/browser.js"
+    folder = tool_folder(session, script.read_text("utf-8") + (packages / "package.json").read_text("utf-8"))
+    if not (folder / "done").exists():
+        session.run("node", str(script), str(folder), env={"NODE_PATH": str(packages / "node_modules")})
+        (folder / "done").touch()
+    return folder / "browser"
 
 
 def azmcp(folder: Path) -> Path:
