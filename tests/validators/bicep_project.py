@@ -57,20 +57,26 @@ def at(body: Any, path: str) -> Any:
     return body
 
 
+def granting(project: Path) -> list[Path]:
+    """The files that hold roles and give them: platform.bicep, and that of a project type which has more."""
+    return [path for name in ("platform", "rag") if (path := project / f"infra/{name}.bicep").is_file()]
+
+
 def roles(project: Path) -> dict[str, str]:
-    """The roles that platform.bicep may assign, id by name."""
-    declared: dict[str, str] = parse(project / "infra/platform.bicep")["variables"]["roles"]["value"]
-    return declared
+    """The roles that the project may assign, id by name."""
+    declared: list[dict[str, str]] = [parse(file)["variables"]["roles"]["value"] for file in granting(project)]
+    return {name: guid for given in declared for name, guid in given.items()}
 
 
 def assignments(project: Path) -> list[Assignment]:
-    """Who gets which role where, as platform.bicep calls the modules that end in `Roles`."""
+    """Who gets which role where, as the files of `granting` call the modules that end in `Roles`."""
     return sorted(_assignments(project), key=lambda found: (found.scope, found.principal, found.role))
 
 
 def _assignments(project: Path) -> Iterator[Assignment]:
-    for name, module in parse(project / "infra/platform.bicep")["modules"].items():
-        for entry in body_of(module)["params"]["assignments"]:
+    modules = [item for file in granting(project) for item in parse(file)["modules"].items()]
+    for name, module in modules:
+        for entry in body_of(module)["params"].get("assignments", []):
             principal = next(accessors(entry["principalId"]), (entry["principalId"],))[0]
             yield Assignment(name.removesuffix("Roles"), principal, entry["role"]["operator"]["operands"]["operand_2"])
 

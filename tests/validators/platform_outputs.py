@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-OUTPUTS = {
+from collections.abc import Iterable
+
+# What projects that answer questions have besides, on any platform.
+RAG_OUTPUTS = {
+    "openai_endpoint",
+    "content_safety_endpoint",
+    "search_endpoint",
+    "chat_deployment",
+    "embedding_deployment",
+    "serving_identity_client_id",
+}
+PLATFORM_OUTPUTS = {
     "aml": {
         "workspace_name",
         "resource_group_name",
@@ -22,3 +33,19 @@ OUTPUTS = {
         "access_connector_id",
     },
 }
+
+# By kind of infrastructure: a platform, and the same with what one project type adds.
+OUTPUTS = {
+    **PLATFORM_OUTPUTS,
+    **{f"{platform}-rag": names | RAG_OUTPUTS for platform, names in PLATFORM_OUTPUTS.items()},
+}
+
+
+def variants_of(kind: str, language: str, names: Iterable[str]) -> list[str]:
+    """The variants whose infrastructure is of a kind, such as `aml` or `aml-rag`, in a language. Raises LookupError for none."""
+    wanted = {*kind.split("-"), language}
+    split = {name: set(name.split("-")) for name in names}
+    found = [name for name, parts in split.items() if wanted <= parts and ("rag" in parts) == ("rag" in wanted)]
+    if not found:
+        raise LookupError(f"no variant is of the kind {kind} in {language}")
+    return found

@@ -11,6 +11,8 @@ from pathlib import Path
 from azure_roles import ROLES
 
 PAGE = "docs/resources.md"
+# What a project type has besides, where it has anything.
+MORE = "docs/services.md"
 GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 RECORDER = """#!/bin/sh
 { printf '%s' "${0##*/}"; printf '\\037%s' "$@"; printf '\\036'; } >> "$CALLS"
@@ -46,7 +48,8 @@ def rows(text: str) -> Iterator[list[str]]:
 
 def checkov_rules(project: Path, language: str) -> set[str]:
     """The rules of checkov that do not hold: all without a mark, and those marked `(Bicep)` or `(Terraform)`."""
-    cells = [row[0] for row in rows(section(read(project), "checkov"))]
+    pages = [read(project)] + ([(project / MORE).read_text("utf-8")] if (project / MORE).is_file() else [])
+    cells = [row[0] for text in pages for row in rows(section(text, "checkov"))]
     rules = [found for cell in cells for found in re.findall(r"(CKV2?_AZURE_\d+)(?: \((\w+)\))?", cell)]
     assert rules, f"{PAGE} lists no rule of checkov"
     return {rule for rule, mark in rules if mark in {"", language}}

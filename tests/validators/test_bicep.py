@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ from bicep_project import (
 )
 from bicep_types import Json, Types, accessors, body_of, check_folder, interpolate, parse
 from conftest import Matrix
+from platform_outputs import variants_of
 from tools import tool
 
 # Settings that may not move. `publicNetworkAccess` as a value is the parameter of that name.
@@ -99,6 +100,27 @@ DATABRICKS_SETTINGS: Settings = {
     },
     "Microsoft.Databricks/accessConnectors": {"identity.type": "SystemAssigned"},
     "Microsoft.Storage/storageAccounts/blobServices/containers": {"properties.publicAccess": "None"},
+}
+RAG_SETTINGS: Settings = {
+    "Microsoft.CognitiveServices/accounts": {
+        "kind": "AIServices",
+        "identity.type": "SystemAssigned",
+        "properties.customSubDomainName": "name",
+        "properties.disableLocalAuth": True,
+        "properties.publicNetworkAccess": "publicNetworkAccess",
+        "properties.networkAcls.bypass": "AzureServices",
+    },
+    "Microsoft.CognitiveServices/accounts/deployments": {
+        "properties.versionUpgradeOption": "NoAutoUpgrade",
+        "properties.raiPolicyName": "Microsoft.DefaultV2",
+    },
+    "Microsoft.Search/searchServices": {
+        "identity.type": "SystemAssigned",
+        "properties.disableLocalAuth": True,
+        "properties.semanticSearch": "standard",
+        "properties.publicNetworkAccess": "publicNetworkAccess",
+        "properties.networkRuleSet.bypass": "None",
+    },
 }
 
 # Hold what cannot be made again, so each can carry a delete lock.
@@ -191,6 +213,34 @@ PLATFORMS = {
         ),
     ),
 }
+# What a project type adds to every platform. The search service's own identity holds no role.
+RAG_ASSIGNMENTS = (
+    Assignment("account", "jobPrincipalId", "cognitiveServicesOpenAIUser"),
+    Assignment("account", "jobPrincipalId", "cognitiveServicesUser"),
+    Assignment("account", "servingIdentity", "cognitiveServicesOpenAIUser"),
+    Assignment("account", "servingIdentity", "cognitiveServicesUser"),
+    Assignment("search", "jobPrincipalId", "searchIndexDataContributor"),
+    Assignment("search", "jobPrincipalId", "searchServiceContributor"),
+    Assignment("search", "servingIdentity", "searchIndexDataReader"),
+)
+# Rules for the variables of rag.bicep that hold names.
+RAG_NAMES = {
+    "accountName": r"[a-z0-9][a-z0-9-]{0,62}[a-z0-9]",
+    "searchName": r"(?=.{2,60}\Z)[a-z0-9]{2}[a-z0-9]*(-[a-z0-9]+)*",
+}
+
+
+def with_rag(platform: Platform) -> Platform:
+    """A platform with what answering questions needs."""
+    return replace(
+        platform,
+        settings={**platform.settings, **RAG_SETTINGS},
+        assignments=(*platform.assignments, *RAG_ASSIGNMENTS),
+        platform_names={**platform.platform_names, "servingIdentity": r"[a-z0-9-]{3,128}"},
+    )
+
+
+PLATFORMS |= {f"{name}-rag": with_rag(platform) for name, platform in PLATFORMS.items()}
 
 
 @pytest.fixture(scope="session")
@@ -204,7 +254,7 @@ def types(shared: Path) -> Types:
 
 def copy(matrix: Matrix, platform: str, to: Path) -> Path:
     """A platform's infrastructure in a folder of its own, to break at will."""
-    variant = next(name for name in matrix.projects if {platform, "bicep"} <= set(name.split("-")))
+    variant = variants_of(platform, "bicep", matrix.projects)[0]
     for part in ("infra", "tasks", "docs"):
         shutil.copytree(matrix.projects[variant] / part, to / part)
     return to
@@ -233,12 +283,9 @@ def change(project: Path, file: str, old: str, new: str) -> None:
 
 
 def test_infrastructure_is_the_same_for_every_kind_of_model(matrix: Matrix, platform: str) -> None:
-    """Infrastructure depends on the platform alone: one content a path, whatever the project predicts."""
-    ours = [
-        item
-        for item in matrix.unique("infra/**/*")
-        if any({platform, "bicep"} <= set(variant.split("-")) for variant in item.variants)
-    ]
+    """Infrastructure depends on its kind alone: one content a path, whatever the project predicts."""
+    of_kind = set(variants_of(platform, "bicep", matrix.projects))
+    ours = [item for item in matrix.unique("infra/**/*") if of_kind & set(item.variants)]
     paths = [item.relative for item in ours]
     assert "infra/main.bicep" in paths
     assert sorted(paths) == sorted(set(paths))
@@ -291,13 +338,20 @@ DATABRICKS_BROKEN = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("platform", "fault"),
-    [("aml", fault) for fault in AML_BROKEN] + [("databricks", fault) for fault in DATABRICKS_BROKEN],
-)
+RAG_BROKEN = {
+    "a property of a model misspelt": ("modules/ai.bicep", "versionUpgradeOption:", "versionUpgrade:", "unknown"),
+    "a kind of identity": ("modules/ai.bicep", "'SystemAssigned'", "'System'", "'System' is none of"),
+    "a number as a text": ("modules/search.bicep", "replicaCount: replicas", "replicaCount: '2'", "is string, not int"),
+    "no principal for jobs": ("platform.bicep", "    jobPrincipalId: ", "    jobId: ", "rag.jobPrincipalId: missing"),
+    "an output that is not there": ("rag.bicep", "account.outputs.name", "account.outputs.nam", "no such output"),
+}
+BROKEN = {"aml": AML_BROKEN, "databricks": DATABRICKS_BROKEN, "aml-rag": RAG_BROKEN, "databricks-rag": RAG_BROKEN}
+
+
+@pytest.mark.parametrize(("platform", "fault"), [(kind, fault) for kind in BROKEN for fault in BROKEN[kind]])
 def test_a_file_that_does_not_fit_is_found(project: Path, types: Types, platform: str, fault: str) -> None:
     """Each kind of fault that `az bicep build` would refuse, or a deployment would, is found here."""
-    file, old, new, finding = (AML_BROKEN if platform == "aml" else DATABRICKS_BROKEN)[fault]
+    file, old, new, finding = BROKEN[platform][fault]
     change(project, f"infra/{file}", old, new)
     found = check_folder(types, project / "infra")
     assert any(finding in line for line in found), found
@@ -311,7 +365,7 @@ def test_a_folder_without_files_is_an_error(types: Types, tmp_path: Path) -> Non
 
 def test_what_two_platforms_share_is_written_the_same(matrix: Matrix, tmp_path: Path) -> None:
     """A parameter that both platforms have means the same: type, default, limits, and the value in each environment."""
-    aml, databricks = (copy(matrix, name, tmp_path / name) for name in PLATFORMS)
+    aml, databricks = (copy(matrix, name, tmp_path / name) for name in ("aml", "databricks"))
     first, second = declared_parameters(aml), declared_parameters(databricks)
     shared = first.keys() & second.keys()
     assert {"workload", "storageRedundancy", "budgetAmount"} <= shared
@@ -372,6 +426,12 @@ def test_settings_are_as_decided(project: Path, platform: str) -> None:
         ("databricks", "platform.bicep", "name: 'premium'", "name: 'standard'"),
         ("databricks", "platform.bicep", "publicAccess: 'None'", "publicAccess: 'Blob'"),
         ("databricks", "platform.bicep", "publicNetworkAccess: publicNetworkAccess", "publicNetworkAccess: 'Enabled'"),
+        ("aml-rag", "modules/ai.bicep", "disableLocalAuth: true", "disableLocalAuth: false"),
+        ("aml-rag", "modules/ai.bicep", "    disableLocalAuth: true\n", ""),
+        ("aml-rag", "modules/ai.bicep", "'NoAutoUpgrade'", "'OnceNewDefaultVersionAvailable'"),
+        ("aml-rag", "modules/ai.bicep", "    customSubDomainName: name\n", ""),
+        ("databricks-rag", "modules/search.bicep", "disableLocalAuth: true", "disableLocalAuth: false"),
+        ("databricks-rag", "modules/search.bicep", "semanticSearch: 'standard'", "semanticSearch: 'disabled'"),
     ],
 )
 def test_a_loosened_setting_is_found(project: Path, platform: str, file: str, old: str, new: str) -> None:
@@ -489,7 +549,7 @@ def test_assignments_can_be_deployed_again(project: Path, platform: str) -> None
 
 def test_who_gets_which_role(project: Path, platform: str) -> None:
     """The rights that the files give are those decided above, no more and no fewer."""
-    assert tuple(assignments(project)) == PLATFORMS[platform].assignments
+    assert assignments(project) == sorted(PLATFORMS[platform].assignments, key=astuple)
 
 
 def condition_problems(project: Path) -> list[str]:
@@ -577,6 +637,9 @@ def names(project: Path, platform: str, workload: str, code: str) -> Iterator[tu
     made = {resource.name: resource.body["name"] for resource in resources(project)}
     for key, rule in PLATFORMS[platform].platform_names.items():
         yield interpolate(made[key], given), rule
+    if platform.endswith("-rag"):
+        declared = parse(project / "infra/rag.bicep")["variables"]
+        yield from ((interpolate(declared[key]["value"], given), rule) for key, rule in RAG_NAMES.items())
 
 
 @pytest.mark.parametrize("workload", ["ab", "a1", "abcdefghij"])
@@ -595,6 +658,10 @@ def test_shared_names_hold_something_of_the_owner(project: Path, platform: str) 
     assert "var hash = take(uniqueString(resourceGroup().id, workload, code), 5)" in text
     declared = parse(project / "infra/main.bicep")["variables"]["names"]["value"]
     assert {key for key, name in declared.items() if name.endswith("${hash}")} == PLATFORMS[platform].hashed
+    if platform.endswith("-rag"):
+        variables = parse(project / "infra/rag.bicep")["variables"]
+        assert "var hash = take(uniqueString(resourceGroup().id, " in (project / "infra/rag.bicep").read_text("utf-8")
+        assert all(variables[key]["value"].endswith("${hash}") for key in RAG_NAMES)
 
 
 def test_every_environment_gives_the_same_parameters(project: Path) -> None:
@@ -612,7 +679,7 @@ def test_prod_keeps_what_dev_may_lose(project: Path, platform: str) -> None:
     assert prod["storageRedundancy"] in {"Standard_ZRS", "Standard_GZRS"}
     for days in ("dataRecoveryDays", "logRetentionDays"):
         assert prod[days] > dev[days]
-    if platform == "aml":
+    if platform.startswith("aml"):
         assert prod["registrySku"] != "Basic"
         assert prod["vaultRecoveryDays"] == 90
 

@@ -7,6 +7,7 @@ Each comparison is also shown two projects that differ and must turn red.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections import Counter
@@ -20,7 +21,7 @@ import pytest
 import terraform_files as terraform
 from bicep_types import Json, accessors, body_of, parse
 from conftest import Matrix
-from platform_outputs import OUTPUTS
+from platform_outputs import OUTPUTS, variants_of
 from test_bicep import PLATFORMS
 
 STORAGE = "Microsoft.Storage/storageAccounts"
@@ -38,6 +39,9 @@ AML = "Microsoft.MachineLearningServices/workspaces"
 COMPUTE = "Microsoft.MachineLearningServices/workspaces/computes"
 DATABRICKS = "Microsoft.Databricks/workspaces"
 CONNECTOR = "Microsoft.Databricks/accessConnectors"
+ACCOUNT = "Microsoft.CognitiveServices/accounts"
+MODEL = "Microsoft.CognitiveServices/accounts/deployments"
+SEARCH = "Microsoft.Search/searchServices"
 
 TYPES = {
     STORAGE: "azurerm_storage_account",
@@ -54,6 +58,9 @@ TYPES = {
     COMPUTE: "azurerm_machine_learning_compute_cluster",
     DATABRICKS: "azurerm_databricks_workspace",
     CONNECTOR: "azurerm_databricks_access_connector",
+    ACCOUNT: "azurerm_cognitive_account",
+    MODEL: "azurerm_cognitive_deployment",
+    SEARCH: "azurerm_search_service",
 }
 # Types that count differently, with the reason.
 BICEP_ONLY = {
@@ -142,6 +149,36 @@ SETTINGS: Mapping[str, Paths] = {
         "properties.parameters.enableNoPublicIp.value": "custom_parameters.no_public_ip",
     },
     CONNECTOR: {"identity.type": "identity.type"},
+    ACCOUNT: {
+        "kind": "kind",
+        "sku.name": "sku_name",
+        "identity.type": "identity.type",
+        "properties.customSubDomainName": "custom_subdomain_name",
+        "properties.disableLocalAuth": "not local_auth_enabled",
+        "properties.publicNetworkAccess": "public_network_access_enabled",
+        "properties.networkAcls.bypass": "network_acls.bypass",
+        "properties.networkAcls.defaultAction": "network_acls.default_action",
+    },
+    MODEL: {
+        "name": "name",
+        "sku.name": "sku.name",
+        "sku.capacity": "sku.capacity",
+        "properties.model.format": "model.format",
+        "properties.model.name": "model.name",
+        "properties.model.version": "model.version",
+        "properties.versionUpgradeOption": "version_upgrade_option",
+        "properties.raiPolicyName": "rai_policy_name",
+    },
+    SEARCH: {
+        "sku.name": "sku",
+        "identity.type": "identity.type",
+        "properties.disableLocalAuth": "not local_authentication_enabled",
+        "properties.semanticSearch": "semantic_search_sku",
+        "properties.replicaCount": "replica_count",
+        "properties.partitionCount": "partition_count",
+        "properties.publicNetworkAccess": "public_network_access_enabled",
+        "properties.networkRuleSet.bypass": "network_rule_bypass_option",
+    },
 }
 # Decided in test_bicep and not said in Terraform, because there it cannot be otherwise.
 IMPLIED = {
@@ -162,6 +199,14 @@ SAME = {
     ("AzureServices", ("AzureServices",)),
     ("storageRedundancy", '${split("_", var.storage_redundancy)[1]}'),
     ("computeVmSize", "${upper(var.compute_vm_size)}"),  # Azure answers in capitals
+    ("name", "${local.account_name}"),
+    ("model.name", "${each.value.name}"),
+    ("model.sku", "${each.value.sku}"),
+    ("model.capacity", "${each.value.capacity}"),
+    ("model.version", "${each.value.version}"),
+    ("sku", "${local.rag.search.sku}"),
+    ("replicas", "${local.rag.search.replicas}"),
+    ("partitions", "${local.rag.search.partitions}"),
     ("${subscription().id}/resourceGroups/${managedResourceGroupName}", "rg-dbw-${local.base_name}-${local.hash}"),
 }
 SWITCHED_OFF = ("properties.properties.remoteLoginPortPublicAccess", "Disabled", False)
@@ -194,7 +239,7 @@ def platform(request: pytest.FixtureRequest) -> str:
 def pair(matrix: Matrix, platform: str, tmp_path: Path) -> Pair:
     """The infrastructure of a platform, twice."""
     for language in ("bicep", "terraform"):
-        variant = next(name for name in matrix.projects if {platform, language} <= set(name.split("-")))
+        variant = variants_of(platform, language, matrix.projects)[0]
         shutil.copytree(matrix.projects[variant] / "infra", tmp_path / language / "infra")
     return Pair(platform, tmp_path / "bicep", tmp_path / "terraform")
 
@@ -241,7 +286,12 @@ def step(value: Any, path: str) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """A Bicep value to compare: `a == b ? c : d` as one line, all else as it is. pycep reads it as a == (b ? c : d)."""
+    """A Bicep value to compare: `a.b` and `a == b ? c : d` as one line, all else as it is.
+
+    pycep reads the second as a == (b ? c : d).
+    """
+    if bicep.at(value, "operator.type") == "property_accessor":
+        return ".".join(next(accessors(value)))
     operands = bicep.at(value, "operator.operands")
     chosen = bicep.at(operands, "operand_2.operator.operands")
     if not chosen or "condition" not in chosen:
@@ -307,33 +357,64 @@ def test_every_decided_setting_is_compared(platform: str) -> None:
 # --- names
 
 
-def bicep_names(project: Path) -> dict[str, str]:
-    """The name of each resource that has one of its own, by type, with what stands behind `names` put in."""
+# Named after something else: the settings of models are compared, names of the others decide nothing.
+NAMED_OTHERWISE = {LOCK, DIAGNOSTICS, BLOBS, MODEL, bicep.ASSIGNMENTS}
+Names = dict[str, set[str]]
+
+
+def bicep_names(project: Path) -> Names:
+    """The names of the resources that have one of their own, by type, with what stands behind `names` put in."""
     main, given = parse(project / "infra/main.bicep"), arguments(project)
-    declared = main["variables"]["names"]["value"]
+    declared = main["variables"]["names"]["value"] | more_names(project)
     base = main["variables"]["baseName"]["value"]
-    found = {}
+    found: Names = {}
     for resource in bicep.resources(project):
+        if resource.type in NAMED_OTHERWISE:
+            continue
         name = resource.body["name"]
         if name == "name":
-            name = declared[next(accessors(given[resource.file, "name"]))[-1]]
-        if resource.type not in {LOCK, DIAGNOSTICS, BLOBS, bicep.ASSIGNMENTS}:
-            found[resource.type] = name.replace("${baseName}", base)
+            name = declared.get(resource.file) or declared[next(accessors(given[resource.file, "name"]))[-1]]
+        found.setdefault(resource.type, set()).add(name.replace("${baseName}", base))
     if DATABRICKS in found:
-        found["managed resource group"] = declared["managedResourceGroup"]
+        found["managed resource group"] = {declared["managedResourceGroup"]}
     return found
 
 
-def terraform_names(project: Path) -> dict[str, str]:
+def more_names(project: Path) -> dict[str, str]:
+    """The names that rag.bicep gives, where there is one, by the file of the module that gets them."""
+    path = project / "infra/rag.bicep"
+    if not path.is_file():
+        return {}
+    tree = parse(path)
+    given = {Path(module["detail"]["path"]).name: body_of(module)["params"] for module in tree["modules"].values()}
+    return {file: tree["variables"][params["name"]]["value"] for file, params in given.items() if "name" in params}
+
+
+def terraform_names(project: Path) -> Names:
     """The same of a Terraform project, written in Bicep's way."""
-    blocks = {resource.type: resource.body for resource in terraform.made(project)}
-    found = {kind: blocks[theirs]["name"] for kind, theirs in TYPES.items() if theirs in blocks}
-    if DATABRICKS in found:
-        found["managed resource group"] = blocks[TYPES[DATABRICKS]]["managed_resource_group_name"]
-    base = next(block["base_name"] for _, block in terraform.blocks(project, "locals") if "base_name" in block)
-    for kind, name in found.items():
-        found[kind] = re.sub(r"\$\{(?:local|var)\.", "${", name.replace("${local.base_name}", base))
-    return {kind: name for kind, name in found.items() if kind not in {LOCK, DIAGNOSTICS}}
+    kinds = {theirs: kind for kind, theirs in TYPES.items() if kind not in NAMED_OTHERWISE}
+    given = {f"${{local.{name}}}": value for name, value in local_values(project).items() if isinstance(value, str)}
+    found: Names = {}
+    for made in terraform.made(project):
+        if kind := kinds.get(made.type):
+            found.setdefault(kind, set()).add(written(made.body["name"], given))
+        if made.type == TYPES[DATABRICKS]:
+            found["managed resource group"] = {written(made.body["managed_resource_group_name"], given)}
+    return found
+
+
+def local_values(project: Path) -> Json:
+    """The locals of a Terraform project."""
+    return {name: value for _, block in terraform.blocks(project, "locals") for name, value in block.items()}
+
+
+def written(name: str, given: Mapping[str, str]) -> str:
+    """A name with the locals in it put in, as Bicep writes it. A hash and a code stay: they are each language's own."""
+    for _ in range(2):  # a local that names another one
+        for reference_, value in given.items():
+            if reference_ not in {"${local.hash}", "${local.code}"}:
+                name = name.replace(reference_, value)
+    return re.sub(r"\$\{(?:local|var)\.", "${", name)
 
 
 def name_problems(pair: Pair) -> list[str]:
@@ -353,29 +434,42 @@ Facts = Counter[tuple[Any, ...]]
 
 def reference(text: str) -> str:
     """What a Terraform expression refers to: the type of a resource, or `var.` and the name."""
-    parts = text.removeprefix("${").split(".")
+    parts = text.removeprefix("${").removeprefix("one(").split(".")
     return f"var.{parts[1].removesuffix('}')}" if parts[0] == "var" else parts[0]
 
 
 def bicep_rights(project: Path) -> Facts:
     """(scope, principal, kind of principal, id of the role), in Terraform's words."""
-    tree = parse(project / "infra/platform.bicep")
+    made, given = principals(project)
+    modules = [module for file in bicep.granting(project) for module in parse(file)["modules"].values()]
     found: Facts = Counter()
-    for module in tree["modules"].values():
+    for module in modules:
         called = parse(project / "infra" / module["detail"]["path"])
-        [scope] = [resource["type"] for resource in called["resources"].values() if resource["existing"]]
-        for entry in body_of(module)["params"]["assignments"]:
+        for entry in body_of(module)["params"].get("assignments", []):
+            [scope] = [resource["type"] for resource in called["resources"].values() if resource["existing"]]
             who = next(accessors(entry["principalId"]), (entry["principalId"],))[0]
-            made = tree["resources"].get(who)
+            who = given.get(who, who)
             role = bicep.roles(project)[next(accessors(entry["role"]))[-1]]
-            principal = TYPES[made["type"]] if made else f"var.{snake(who)}"
+            principal = TYPES[made[who]] if who in made else f"var.{snake(who)}"
             found[TYPES[scope], principal, entry["principalType"], role] += 1
     return found
 
 
+def principals(project: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """The types of the resources that may hold a role, and the resources behind what platform.bicep gives to rag.bicep."""
+    made = {
+        name: resource["type"]
+        for file in bicep.granting(project)
+        for name, resource in parse(file)["resources"].items()
+    }
+    module = parse(project / "infra/platform.bicep")["modules"].get("rag")
+    given = body_of(module)["params"] if module else {}
+    return made, {name: next(accessors(value))[0] for name, value in given.items() if isinstance(value, dict)}
+
+
 def terraform_rights(project: Path) -> Facts:
-    """The same, of a role assignment for itself and of one for each entry of `local.rights`."""
-    values = {name: value for _, block in terraform.blocks(project, "locals") for name, value in block.items()}
+    """The same, of a role assignment for itself and of one for each entry of `local.rights` or `local.rag_rights`."""
+    values = local_values(project)
     found: Facts = Counter()
     for made in terraform.made(project):
         if made.type != "azurerm_role_assignment":
@@ -383,18 +477,24 @@ def terraform_rights(project: Path) -> Facts:
         if "for_each" not in made.body:
             role = re.search(r"local\.roles\.(\w+)", made.body["role_definition_id"])
             right = (made.body["scope"], made.body["principal_id"], made.body["principal_type"], role and role[1])
-            found[right_of(*right, values)] += 1
+            found[right_of(*right, values["roles"])] += 1
             continue
-        assert "local.rights" in made.body["for_each"], made.name
-        for entry in values["rights"]:
-            who = values["principals"][entry["who"]]
-            found[right_of(values["scopes"][entry["on"]], who["id"], who["type"], entry["role"], values)] += 1
+        listed = re.search(r"local\.(rag_)?rights", made.body["for_each"])
+        assert listed, made.name
+        roles, scopes, who_is, rights = (
+            values[f"{listed[1] or ''}{name}"] for name in ("roles", "scopes", "principals", "rights")
+        )
+        for entry in rights:
+            who = who_is[entry["who"]]
+            named, kind = (who["id"], who["type"]) if isinstance(who, dict) else (who, made.body["principal_type"])
+            principal: str = values.get(named.removeprefix("${local.").removesuffix("}")) or named
+            found[right_of(scopes[entry["on"]], principal, kind, entry["role"], roles)] += 1
     return found
 
 
-def right_of(scope: str, principal: str, kind: str, role: str | None, values: Json) -> tuple[Any, ...]:
+def right_of(scope: str, principal: str, kind: str, role: str | None, roles: Any) -> tuple[Any, ...]:
     """One right as bicep_rights writes it."""
-    return reference(scope), reference(principal), kind, values["roles"].get(role, role)
+    return reference(scope), reference(principal), kind, roles.get(role, role)
 
 
 def bicep_attached(project: Path) -> Facts:
@@ -541,6 +641,25 @@ def test_both_take_a_workload_of_the_same_length(pair: Pair) -> None:
     assert admitted == list(range(rules["min_length"], rules["max_length"] + 1))
 
 
+# --- what both read from one file
+
+
+@pytest.mark.parametrize("platform", [name for name in OUTPUTS if name.endswith("-rag")])
+def test_both_read_the_same_pinned_models(pair: Pair) -> None:
+    """Both languages get one rag.json, which gives each environment the same keys, pinned models, and prod a spare replica."""
+    texts = {(folder / "infra/rag.json").read_text("utf-8") for folder in (pair.bicep, pair.terraform)}
+    [given] = [json.loads(text) for text in texts]
+    assert given.keys() == bicep.ENVIRONMENTS.keys()
+    for settings in given.values():
+        assert {name: set(block) for name, block in settings.items()} == {
+            "chat": {"name", "version", "sku", "capacity"},
+            "embedding": {"name", "version", "sku", "capacity"},
+            "search": {"sku", "replicas", "partitions"},
+        }
+        assert all(settings[kind]["version"] and settings[kind]["capacity"] >= 1 for kind in ("chat", "embedding"))
+    assert given["prod"]["search"]["sku"] == "none" or given["prod"]["search"]["replicas"] >= 2
+
+
 # --- the comparisons themselves
 
 COMPARISONS = {
@@ -623,6 +742,18 @@ FAULTS = [
         "param deleteLocks bool = false",
     ),
     ("parameters", "databricks", "terraform", "variables.tf", 'variable "team"', 'variable "owner"'),
+    ("outputs", "aml-rag", "terraform", "rag_outputs.tf", 'output "search_endpoint"', 'output "index_endpoint"'),
+    ("resources", "databricks-rag", "bicep", "modules/search.bicep", "Insights/diagnosticSettings@", "Insights/x@"),
+    ("settings", "aml-rag", "terraform", "rag.tf", '"NoAutoUpgrade"', '"OnceCurrentVersionExpired"'),
+    ("settings", "aml-rag", "bicep", "modules/ai.bicep", "version: model.version", "version: model.name"),
+    ("settings", "databricks-rag", "terraform", "rag.tf", "local_auth_enabled            = false", ""),
+    ("settings", "databricks-rag", "terraform", "rag.tf", 'semantic_search_sku           = "standard"', ""),
+    ("names", "aml-rag", "terraform", "rag.tf", '"srch-', '"search-'),
+    ("names", "databricks-rag", "bicep", "rag.bicep", "'ai-${baseName}", "'oai-${baseName}"),
+    ("names", "aml-rag", "bicep", "rag.bicep", "'id-${baseName}-serving'", "'id-${baseName}-app'"),
+    ("rights", "aml-rag", "terraform", "rag_roles.tf", '_data_reader", on', '_data_contributor", on'),
+    ("rights", "databricks-rag", "bicep", "platform.bicep", "jobPrincipalId: accessC", "jobPrincipalId: storageA"),
+    ("locks, logs and mails", "aml-rag", "terraform", "rag.tf", '"audit"', '"allLogs"'),
 ]
 
 

@@ -25,13 +25,13 @@ import hcl2
 import pytest
 from azure_roles import PRIVILEGED, ROLES
 from conftest import Matrix
-from platform_outputs import OUTPUTS
+from platform_outputs import OUTPUTS, variants_of
 from terraform_files import OPTIONS, Json, blocks, files, made, outputs, resources
 from terraform_providers import attached
 from terraform_schema import apply_changes
 from tools import tool
 
-PLATFORMS = ("aml", "databricks")
+PLATFORMS = tuple(OUTPUTS)
 ENVIRONMENTS = ("dev", "staging", "prod")
 GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -56,7 +56,30 @@ COMMON: Mapping[str, Mapping[str, Any]] = {
     },
     "azurerm_log_analytics_workspace": {"local_authentication_enabled": False, "allow_resource_only_permissions": True},
 }
-SETTINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+RAG: Mapping[str, Mapping[str, Any]] = {
+    "azurerm_cognitive_account": {
+        "kind": "AIServices",
+        "identity.0.type": "SystemAssigned",
+        "custom_subdomain_name": "${local.account_name}",
+        "local_auth_enabled": False,
+        "public_network_access_enabled": PUBLIC,
+        "network_acls.0.bypass": "AzureServices",
+        "network_acls.0.default_action": '${local.public_network_access_enabled ? "Allow" : "Deny"}',
+    },
+    "azurerm_cognitive_deployment": {
+        "version_upgrade_option": "NoAutoUpgrade",
+        "rai_policy_name": "Microsoft.DefaultV2",
+        "model.0.version": "${each.value.version}",
+    },
+    "azurerm_search_service": {
+        "identity.0.type": "SystemAssigned",
+        "local_authentication_enabled": False,
+        "semantic_search_sku": "standard",
+        "public_network_access_enabled": PUBLIC,
+        "network_rule_bypass_option": "None",
+    },
+}
+OF_PLATFORM: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "aml": {
         **COMMON,
         "azurerm_key_vault": {
@@ -94,6 +117,7 @@ SETTINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "azurerm_storage_container": {"container_access_type": "private"},
     },
 }
+SETTINGS = {**OF_PLATFORM, **{f"{name}-rag": {**settings, **RAG} for name, settings in OF_PLATFORM.items()}}
 
 # Hold what cannot be made again, so each can carry a delete lock.
 STATEFUL = frozenset({"azurerm_storage_account", "azurerm_key_vault", "azurerm_container_registry"})
@@ -106,7 +130,7 @@ CHECKOV_SKIPS = {
     "CKV_AZURE_35": "jobs without a private network reach storage over its public endpoint, by identity",
     "CKV_AZURE_206": "wants a second region; prod keeps three zones, tested here, so that data stays in its region",
 }
-CHECKOV_SKIPS_OF: Mapping[str, Mapping[str, str]] = {
+SKIPS_OF_PLATFORM: Mapping[str, Mapping[str, str]] = {
     "aml": {
         **CHECKOV_SKIPS,
         "CKV2_AZURE_32": "private endpoints come with the private network",
@@ -124,6 +148,11 @@ CHECKOV_SKIPS_OF: Mapping[str, Mapping[str, str]] = {
         "CKV2_AZURE_48": "keys of one's own belong to the landing zone",
     },
 }
+RAG_SKIPS = {"CKV2_AZURE_22": "keys of one's own belong to the landing zone"}
+CHECKOV_SKIPS_OF = {
+    **SKIPS_OF_PLATFORM,
+    **{f"{name}-rag": {**skips, **RAG_SKIPS} for name, skips in SKIPS_OF_PLATFORM.items()},
+}
 
 
 @cache
@@ -135,7 +164,7 @@ def schema() -> Json:
 
 def copy_of(platform: str, matrix: Matrix, to: Path) -> Path:
     """A project's infrastructure in a folder of its own, to break at will."""
-    variant = next(name for name in matrix.projects if {platform, "terraform"} <= set(name.split("-")))
+    variant = variants_of(platform, "terraform", matrix.projects)[0]
     for part in ("infra", "tasks", "docs"):
         shutil.copytree(matrix.projects[variant] / part, to / part)
     return to
@@ -204,11 +233,12 @@ def run_tests(project: Path, *arguments: str) -> tuple[bool, int, str]:
 
 
 def test_infrastructure_is_the_same_for_every_kind_of_model(matrix: Matrix, platform: str) -> None:
-    """Infrastructure depends on the platform alone: one content a path, whatever the project predicts."""
+    """Infrastructure depends on its kind alone: one content a path, whatever the project predicts."""
+    of_kind = set(variants_of(platform, "terraform", matrix.projects))
     found = [
         item.relative
         for item in matrix.unique("infra/**/*.tf", "infra/**/*.hcl", "infra/*.tfvars", "infra/*.tfbackend")
-        if any({platform, "terraform"} <= set(variant.split("-")) for variant in item.variants)
+        if of_kind & set(item.variants)
     ]
     assert sorted(found) == sorted(set(found))
 
@@ -435,9 +465,17 @@ def local_value(project: Path, name: str) -> Any:
     return value
 
 
+def granted_roles(project: Path) -> dict[str, str]:
+    """Every role that the project may assign, id by name."""
+    tables = [
+        block[name] for _, block in blocks(project, "locals") for name in block if re.fullmatch("(rag_)?roles", name)
+    ]
+    return {name: guid for table in tables for name, guid in table.items()}
+
+
 def role_problems(project: Path) -> list[str]:
     """Ids that are no role, roles under a wrong name, and roles that no deployment may assign."""
-    roles: dict[str, str] = local_value(project, "roles")
+    roles = granted_roles(project)
     found = [
         f"{path.name}: {guid} is outside `roles`"
         for path in files(project)
@@ -506,6 +544,52 @@ def test_who_gets_which_role_in_databricks(matrix: Matrix, tmp_path: Path) -> No
     assert right["role_definition_id"].endswith("${local.roles.storage_blob_data_contributor}")
     assert "access_connector" in right["principal_id"] and "azurerm_storage_account" in right["scope"]
     assert list(local_value(project, "roles")) == ["storage_blob_data_contributor"]
+
+
+def test_who_gets_which_role_for_answers(matrix: Matrix, tmp_path: Path) -> None:
+    """Jobs make and fill the index, the application reads it, both ask models and content safety, and nobody else may."""
+    for platform in ("aml-rag", "databricks-rag"):
+        project = copy_of(platform, matrix, tmp_path / platform)
+        rights = {(right["on"], right["who"], right["role"]) for right in local_value(project, "rag_rights")}
+        assert rights == {
+            ("account", "job", "cognitive_services_openai_user"),
+            ("account", "job", "cognitive_services_user"),
+            ("account", "serving", "cognitive_services_openai_user"),
+            ("account", "serving", "cognitive_services_user"),
+            ("search", "job", "search_index_data_contributor"),
+            ("search", "job", "search_service_contributor"),
+            ("search", "serving", "search_index_data_reader"),
+        }
+        assert resources(project)["azurerm_role_assignment"] == 2
+
+
+def test_rights_follow_the_search_service(matrix: Matrix, tmp_path: Path) -> None:
+    """The project's own tests pass with and without a search service, on both platforms."""
+    for platform, old, new in (("aml-rag", "basic", "none"), ("databricks-rag", "none", "basic")):
+        project = copy_of(platform, matrix, tmp_path / platform)
+        change(project, "infra/rag.json", f'"sku": "{old}"', f'"sku": "{new}"')
+        change(project, "infra/rag.json", '"replicas": 1', '"replicas": 2')
+        passed, _, said = run_tests(project, "-filter=tests/rag.tftest.hcl")
+        assert passed, said
+
+
+RAG_WRONG_LOGIC = {
+    "a key for models": ("rag.tf", "local_auth_enabled            = false", "local_auth_enabled            = true"),
+    "a key for the index": ("rag.tf", "local_authentication_enabled  = false", "local_authentication_enabled  = true"),
+    "an open firewall": ("rag.tf", '? "Allow" : "Deny"', '? "Allow" : "Allow"'),
+    "a model that changes by itself": ("rag.tf", '"NoAutoUpgrade"', '"OnceNewDefaultVersionAvailable"'),
+    "one replica in prod": ("rag.json", '"replicas": 2', '"replicas": 1'),
+    "an application that writes": ("rag_roles.tf", '_data_reader", on', '_data_contributor", on'),
+}
+
+
+@pytest.mark.parametrize("fault", RAG_WRONG_LOGIC)
+def test_the_projects_own_tests_find_loose_models(matrix: Matrix, tmp_path: Path, fault: str) -> None:
+    """A guard that is taken away from models or index fails the project's own tests."""
+    file, old, new = RAG_WRONG_LOGIC[fault]
+    project = copy_of("aml-rag", matrix, tmp_path)
+    change(project, f"infra/{file}", old, new)
+    assert not run_tests(project, "-filter=tests/rag.tftest.hcl")[0]
 
 
 # --- contract, environments
@@ -627,9 +711,11 @@ def test_documentation_lists_the_rules_that_do_not_hold(project: Path, platform:
     """Each rule that is skipped stands in docs/resources.md or docs/infra.md, and docs/infra.md lists no rule that holds."""
     rule = re.compile(r"CKV2?_AZURE_\d+")
     listed = {
-        name: set(rule.findall((project / "docs" / name).read_text("utf-8"))) for name in ("infra.md", "resources.md")
+        path.name: set(rule.findall(path.read_text("utf-8")))
+        for path in (project / "docs").glob("*.md")
+        if path.name in {"infra.md", "resources.md", "services.md"}
     }
-    assert set(CHECKOV_SKIPS_OF[platform]) - listed["infra.md"] - listed["resources.md"] == set()
+    assert set(CHECKOV_SKIPS_OF[platform]) - set().union(*listed.values()) == set()
     assert listed["infra.md"] - {name for skips in CHECKOV_SKIPS_OF.values() for name in skips} == set()
     assert listed["infra.md"] & listed["resources.md"] == set()
 

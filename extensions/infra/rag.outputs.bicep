@@ -1,0 +1,6 @@
+output openai_endpoint string = rag.outputs.openai_endpoint
+output content_safety_endpoint string = rag.outputs.content_safety_endpoint
+output search_endpoint string = rag.outputs.search_endpoint
+output chat_deployment string = rag.outputs.chat_deployment
+output embedding_deployment string = rag.outputs.embedding_deployment
+output serving_identity_client_id string = rag.outputs.serving_identity_client_id
