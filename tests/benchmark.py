@@ -4,6 +4,7 @@ nox -s benchmark                  renders, and a fresh project of each type
 nox -s benchmark -- --renders     renders only, half a minute
 nox -s benchmark -- --training    each type: time and accuracy of a run, speed of training beside that of its input
 nox -s benchmark -- --scoring     rows once and ten times, in one process and in Spark (needs Java), some minutes
+nox -s benchmark -- --index       the search index of rag at 1,000, 10,000 and 100,000 passages, some minutes
 """
 
 from __future__ import annotations
@@ -153,6 +154,7 @@ TRAININGS = {
             f"{Training.libraries}, onnxruntime, transformers.trainer, torch.onnx, onnxscript",
         ),
     },
+    "rag": {"embedded index, quotations": Training()},
 }
 
 
@@ -186,7 +188,11 @@ def benchmark_training(project: Path, project_type: str) -> None:
             print(f"    {line}")
 
 
-TOLD = ("accuracy", "roc_auc", "onnx_difference", "int8_loss", "behaviour_invariance", "robustness_noise")
+# Metrics that are told beside the time, where a project type has them.
+TOLD = {
+    *("accuracy", "roc_auc", "onnx_difference", "int8_loss", "behaviour_invariance", "robustness_noise"),
+    *("recall_at_5", "ndcg_at_10", "answer_f1", "attack_pass_rate"),
+}
 
 # The sample again and again, in files of at most 5,000 rows; numbers a little different each time.
 ROWS = """
@@ -204,7 +210,7 @@ for start in range(0, count, size):
     part.to_parquet(folder / f"{start:08d}.parquet")
 """
 # Rows of each project type, ten times as many in a second round.
-COUNTS = {"classical": 100_000, "cv": 20_000, "nlp": 20_000}
+COUNTS = {"classical": 100_000, "cv": 20_000, "nlp": 20_000, "rag": 1_000}
 
 
 def benchmark_scoring(project: Path, least: int) -> None:
@@ -233,6 +239,57 @@ def benchmark_scoring(project: Path, least: int) -> None:
         print(f"{'Spark against one process':58} {speeds[1] / speeds[0]:8.2f} times as fast")
 
 
+# Passages of about 150 words in the frequencies of scikit-learn's docstrings, with a tail of words of their own (Zipf's law);
+# the questions are the docstrings' summaries. Then ten documents of a hundred change.
+INDEX = """
+import sys, tempfile, time
+from collections import Counter
+from pathlib import Path
+sys.path.insert(0, "tests")
+import numpy
+from test_docstrings import documented
+from taxi_fares import words
+from taxi_fares.index.sqlite import SqliteIndex
+from taxi_fares.schema import Chunk
+known = documented()
+counts = Counter(word for _, body in known.values() for word in words.words(body))
+own = [f"term{number}" for number in range(30_000)]
+vocabulary = numpy.array([*counts, *own])
+shares = numpy.array([*counts.values(), *(min(counts.values()) * 0.5 / (numpy.arange(len(own)) / 1000 + 1))], float)
+cumulative = numpy.cumsum(shares / shares.sum())
+def made(n):
+    random = numpy.random.default_rng(0)
+    for number in range(n):
+        drawn = numpy.searchsorted(cumulative, random.random(int(numpy.clip(random.lognormal(5, 0.4), 20, 600))))
+        text = " ".join(vocabulary[numpy.minimum(drawn, len(vocabulary) - 1)])
+        groups = ("everyone",) if number % 10 else ("people",)
+        yield Chunk(f"c{number:06}", f"d{number // 8}", text[:30], "Section", text, groups, "", str(number))
+def timed(action):
+    start = time.perf_counter()
+    found = action()
+    return found, time.perf_counter() - start
+for n in (1_000, 10_000, 100_000):
+    chunks = list(made(n))
+    with tempfile.TemporaryDirectory() as folder:
+        index, built = timed(lambda: SqliteIndex.build(Path(folder), chunks))
+        size = sum(path.stat().st_size for path in Path(folder).iterdir()) / 2**20
+        asked = numpy.random.default_rng(1).choice([summary for summary, _ in known.values()], 200)
+        spent = [1000 * timed(lambda: index.search(str(question), ["everyone"], 20))[1] for question in asked]
+        changed = [Chunk(**{**vars(chunk), "text": chunk.text + " anew"}) for chunk in chunks[:100]]
+        _, delta = timed(lambda: index.apply(changed, []))
+    print(f"{n:,} passages|{built:8.2f} s   {size:.0f} MiB; a search p50 {numpy.median(spent):.1f} ms, "
+          f"p95 {numpy.quantile(spent, 0.95):.1f} ms; 100 changed passages {delta:.2f} s", flush=True)
+"""
+
+
+def benchmark_index(project: Path) -> None:
+    """How long an index takes to build, to search and to change, as it grows."""
+    run(project, "uv", "sync", "--compile-bytecode")
+    for line in run(project, str(project / ".venv/bin/python"), "-c", INDEX).splitlines():
+        name, _, told = line.partition("|")
+        print(f"{f'rag, index of {name}':58} {told}", flush=True)
+
+
 def main() -> None:
     """Print one line a figure: fastest, median, slowest, number of runs."""
     with tempfile.TemporaryDirectory() as folder:
@@ -244,10 +301,12 @@ def main() -> None:
         print(
             f"{len(files)} files a project, {sum(map(len, files.values())) / 1024:.0f} KiB; {os.cpu_count()} processors"
         )
-        only = {"--renders", "--training", "--scoring"} & set(sys.argv[1:])
+        only = {"--renders", "--training", "--scoring", "--index"} & set(sys.argv[1:])
         print(f"{'':58} {'fastest':>8} {'median':>8} {'slowest':>8}")
         if not only or "--renders" in only:
             benchmark_renders(plain, released, scratch)
+        if not only or "--index" in only:
+            benchmark_index(render(plain, fresh(scratch), IDENTITY | {"project_type": "rag"}))
         for project_type in conftest.offered("project_type"):
             answers = IDENTITY | {"project_type": project_type}
             if not only:

@@ -332,6 +332,13 @@ def ask(process: subprocess.Popen[bytes], rows: bytes, log: Path) -> dict[str, o
     raise AssertionError(f"the server does not answer\n{log.read_text('utf-8')}")
 
 
+def test_its_page_works_in_a_browser(project: Project) -> None:
+    """Where a project has a page, its tests pass in the Chromium that BROWSER names."""
+    tests = "tests/page_in_browser.py"
+    if (project.folder / tests).exists():
+        assert " passed" in project.succeed("uv", "run", "--group", "browser", "pytest", tests)
+
+
 def test_predictions_are_monitored(project: Project) -> None:
     """Reference, current rows and predictions give a drift report and a decision."""
     project.succeed("uv", "run", "pipeline", "monitor")

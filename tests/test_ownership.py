@@ -22,6 +22,8 @@ AXIS = {
     "classical": "project_type",
     "cv": "project_type",
     "nlp": "project_type",
+    "rag": "project_type",
+    "supervised": "project_type",
     "pytorch": "project_type",
     "classification": "task",
     "regression": "task",
@@ -33,7 +35,7 @@ AXIS = {
     "terraform": "iac",
 }
 # Overlays that several choices of one question share.
-SHARED = {"pytorch": {"cv", "nlp"}}
+SHARED = {"pytorch": {"cv", "nlp"}, "supervised": {"classical", "cv", "nlp"}}
 # Names that are printed into paths and choose nothing.
 PRINTED = {"package_name"}
 ANSWERS_TEMPLATE = "{{ _copier_conf.answers_file }}.jinja"
@@ -134,6 +136,9 @@ def test_only_listed_joints_have_two_owners(paths: list[str]) -> None:
         "{{ github }}/{{ aml }}/ci.yml",
         "{{ classical }}/{{ aml }}/store.py",
         "{{ bicep }}/infra/{{ aml }}/{{ classical }}/main.bicep",
+        "{{ terraform }}/infra/{{ rag }}/{{ aml }}/rag.tf",
+        "{{ bicep }}/infra/{{ classical }}/main.bicep",
+        "{{ bicep }}/infra/{{ supervised }}/rag.bicep",
         "{{ amll }}/job.yml",
         "{{ regression }}/model.py",
         "{{ aml }}/{{ aml }}/job.yml",
@@ -184,6 +189,12 @@ def test_shared_overlays_belong_to_offered_choices() -> None:
     """An overlay that several choices share names choices of its question."""
     for name, choices in SHARED.items():
         assert len(choices) > 1 and choices <= set(conftest.offered(AXIS[name]))
+
+
+def test_pieces_of_infrastructure_belong_to_offered_types() -> None:
+    """A piece that a file of infrastructure takes in is called after its project type: a misspelt one would be left out."""
+    pieces = {path.name.split(".")[0] for path in (conftest.ROOT / "extensions/infra").iterdir()}
+    assert pieces and pieces <= set(conftest.offered("project_type"))
 
 
 def test_the_matter_of_a_task_is_seed(paths: list[str]) -> None:

@@ -23,7 +23,7 @@ from pytest_copie.plugin import Copie
 TAG = re.compile(r"(?<!\$)\{(?:\{(?!(?:job|tasks?|input)\b[\w.-]*\}\})|[%#])")
 # Rendered lines that only look like a tag, by path, with the reason.
 LOOKS_LIKE_TAG: dict[str, str] = {
-    r"(?!databricks/submit|tests/(?:test_)?bundle_).*\.py": r"\bf[\"'].*\{\{",  # a doubled brace in an f-string prints one
+    r"(?!databricks/submit|tests/(?:test_)?bundle_).*\.py": r"\br?f[\"'].*\{\{",  # a doubled brace in an f-string prints one
     r"(databricks/submit|tests/(test_)?bundle_\w+)\.py": r"\{\{",  # what they read holds values of Databricks
 }
 WINDOWS_ILLEGAL = re.compile(r'[<>:"|?*\\\x00-\x1f]|[. ]$')

@@ -1,4 +1,4 @@
-"""Check raw rows and split them for training, validation and test.
+"""Parting rows for training, validation and test.
 
 A row's part follows from its group (or its time) alone, never from chance: the same rows are tested after
 each new delivery, and no group lies on both sides.
@@ -7,35 +7,14 @@ each new delivery, and no group lies on both sides.
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 import pandas as pd
 
-from .. import rows, schema
-from ..errors import InputError
-from ..folders import writing
-from ..parameters import Prepare
-from ..progress import say, stage
-from ..settings import Settings
+from . import rows, schema
+from .errors import InputError
+from .parameters import Prepare
 
 PARTS = ("train", "validation", "test")
-
-
-def prepare(source: Path, data: Path, settings: Settings) -> None:
-    """Write train, validation, test and rejected as parquet.
-
-    Raises:
-        InputError: the rows can't be read, too many don't fit the schema, or a part would be unusable.
-    """
-    with stage("prepare"):
-        checked = rows.check(rows.read(source), schema.ROWS)
-        rows.within_budget(checked, settings.prepare.rejected_at_most, source)
-        parts = split(checked.good, settings.prepare)
-        with writing(data) as folder:
-            for name, part in {**parts, "rejected": checked.rejected}.items():
-                part.to_parquet(folder / f"{name}.parquet", index=False)
-    sizes = " · ".join(f"{name} {len(part)}" for name, part in parts.items())
-    say(f"prepare: {sizes} · rejected {len(checked.rejected)}, in {data}")
 
 
 def split(frame: pd.DataFrame, settings: Prepare) -> dict[str, pd.DataFrame]:
