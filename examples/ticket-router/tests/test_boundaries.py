@@ -12,9 +12,9 @@ import ticket_router
 PACKAGE = Path(ticket_router.__path__[0])
 # Modules that may import a library, or a part of this package. Everybody else may not.
 MAY_IMPORT = {
-    "azure": {"prelabel", "registry"},
-    "databricks": {"registry"},
-    "mlflow": {"flavor", "local_registry", "registry", "tracking"},
+    "azure": {"entra", "generate.language_model", "index.azure_search", "prelabel", "registry"},
+    "databricks": {"generate.language_model", "index.databricks_search", "registry"},
+    "mlflow": {"flavor", "judges", "local_registry", "registry", "traces", "tracking"},
     "pyspark": set(),
     "registry": {"serving", "steps.register"},
     "steps": {"cli"},

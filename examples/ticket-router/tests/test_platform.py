@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 import shutil
+import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -135,8 +136,8 @@ def in_tables(raw: pd.DataFrame, source: Path) -> None:
     raw.loc[3, schema.ID] = None
     (raw.iloc[:100].to_csv if cases.TEXT else raw.iloc[:100].to_parquet)(source / "a.table", index=False)
     (source / "a.table").rename(source / ("a.csv" if cases.TEXT else "a.parquet"))
-    raw.iloc[100:300].to_parquet(source / "b.parquet")
-    raw.iloc[300:].to_parquet(source / "c.parquet")
+    raw.iloc[100:200].to_parquet(source / "b.parquet")
+    raw.iloc[200:].to_parquet(source / "c.parquet")
 
 
 def in_files(raw: pd.DataFrame, source: Path) -> None:
@@ -227,7 +228,7 @@ def test_snapshot_is_what_amlignore_leaves(tmp_path: Path) -> None:
 
     root, code = tmp_path / "root", tmp_path / "code"
     unwanted = ("tests", "notebooks", "data", "outputs", ".venv", ".git", "src/__pycache__")
-    for name in ("src", "config", "aml"):
+    for name in {*(Path(sent).parts[0] for sent in submit.SNAPSHOT)}:
         shutil.copytree(ROOT / name, root / name)
     for name in unwanted:
         (root / name).mkdir(exist_ok=True)
@@ -274,6 +275,37 @@ def test_checkpoints_outlive_an_attempt(tmp_path: Path) -> None:
     keeps = "checkpoint" in Train.model_fields
     assert ("checkpoint" in training.outputs) is keeps
     assert ("--set train.checkpoint=${{outputs.checkpoint}}/" in training.command) is keeps
+
+
+@pytest.mark.parametrize("pipeline", ["train", "sweep", "score"])
+def test_every_step_knows_the_services(tmp_path: Path, pipeline: str) -> None:
+    """Addresses of services reach each step: a command sets them, workers of a parallel step have them as variables."""
+    known = {
+        "AZURE_SEARCH_ENDPOINT": "https://srch.search.windows.net",
+        "AZURE_OPENAI_ENDPOINT": "https://ai.openai.azure.com",
+    }
+    job = submit.build(plan(tmp_path, pipeline=pipeline, champion="azureml:model:1", addresses=known))
+    for node in job.jobs.values():
+        command = getattr(getattr(node, "trial", None) or node.component, "command", None)
+        if command is None:
+            assert node._to_rest_object()["environment_variables"] == known
+        else:
+            printed = subprocess.run(
+                ["bash", "-c", re.sub("&& .*", "&& env", command)], capture_output=True, text=True, check=True
+            )
+            assert {f"{name}={address}" for name, address in known.items()} <= set(printed.stdout.splitlines())
+
+
+def test_addresses_come_from_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job gets the addresses that are set here, and none that could be more than an address."""
+    monkeypatch.setattr(submit, "ADDRESSES", ("AZURE_OPENAI_ENDPOINT", "AZURE_SEARCH_ENDPOINT"))
+    monkeypatch.delenv("AZURE_SEARCH_ENDPOINT", raising=False)
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://ai.openai.azure.com")
+    assert submit.known_addresses() == {"AZURE_OPENAI_ENDPOINT": "https://ai.openai.azure.com"}
+    for hostile in ("https://a; rm -rf /", "https://$(id).net", "https://a.net\nX=1", "ai.openai.azure.com"):
+        monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", hostile)
+        with pytest.raises(InputError, match="AZURE_OPENAI_ENDPOINT is no address"):
+            submit.known_addresses()
 
 
 def test_batches_are_as_large_as_the_settings_say(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ import tempfile
 import tomllib
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -47,6 +47,8 @@ MODEL = PROJECT / "outputs" / "model"
 REPORT = PROJECT / "outputs" / "report"
 # What travels with a job; .amlignore says the same.
 SNAPSHOT = ("src", "config", "aml/score.py")
+# Variables with the addresses of services that the steps ask. A job gets those that are set where it is sent from.
+ADDRESSES: tuple[str, ...] = ()
 # What `uv export` puts into the environment of the training by its accelerator, and into that of the scoring, which
 # needs nothing of what trains.
 TRAINING = {"cpu": "--group job --group training", "gpu": "--group job --extra gpu"}
@@ -94,6 +96,7 @@ class Plan:
         champion: reference to the registered model to beat, or to score with; None before there is one.
         trials: a sweep's combinations of settings; empty for a single training.
         outputs: what the pipeline leaves.
+        addresses: those of the services that the steps ask, by variable.
     """
 
     pipeline: str
@@ -108,6 +111,7 @@ class Plan:
     champion: str | None = None
     trials: tuple[str, ...] = ()
     outputs: tuple[str, ...] = (MODEL.name, REPORT.name)
+    addresses: Mapping[str, str] = field(default_factory=dict)
 
 
 # --- what needs no workspace ---------------------------------------------------------------------------------------
@@ -126,6 +130,7 @@ def build(plan: Plan) -> PipelineJob:
         component = getattr(node, "trial", None) or node.component
         runs = getattr(component, "task", component)  # a parallel component has them in its task
         runs.environment, runs.code = plan.environment, plan.code
+        _tell(node, runs, plan.addresses)
         if name == "train":
             node.resources = _machines(plan)
             _equip(component, plan.settings)
@@ -134,6 +139,28 @@ def build(plan: Plan) -> PipelineJob:
         raise InputError(f"aml/pipelines/{plan.pipeline}.yml: {json.dumps(problems)}")
     checked: PipelineJob = job
     return checked
+
+
+def _tell(node: Any, runs: Any, addresses: Mapping[str, str]) -> None:
+    """Let a step know the addresses of services: by its command, since a sweep's trials take no variables."""
+    if addresses and hasattr(runs, "command"):
+        told = " ".join(f"{name}={address}" for name, address in addresses.items())
+        runs.command = f"export {told} && {runs.command}"
+    elif addresses:
+        node.environment_variables = dict(addresses)
+
+
+def known_addresses() -> dict[str, str]:
+    """The addresses of services that are set here, by variable.
+
+    Raises:
+        InputError: one is no address: it would become part of a command.
+    """
+    known = {name: os.environ[name] for name in ADDRESSES if os.environ.get(name)}
+    for name, address in known.items():
+        if not re.fullmatch(r"https?://[\w.:/-]+", address, re.ASCII):
+            raise InputError(f"{name} is no address: give one such as https://name.search.windows.net")
+    return known
 
 
 def _machines(plan: Plan) -> dict[str, Any]:
@@ -551,6 +578,7 @@ def _send(workspace: MLClient, pipeline: str, config: str, source: str | None, c
             environment=ensure_environment(workspace, "score" if pipeline == "score" else "train", asked.compute),
             compute=compute,
             gpu=os.environ.get("AZURE_ML_GPU") or GPU,
+            addresses=known_addresses(),
             **more,
         )
         return submit(workspace, plan)

@@ -245,6 +245,10 @@ def _reads(node: Node) -> set[str]:
     return {match[1] for match in found if match}
 
 
+# Kinds of files that a job is made of. What serves is not loaded here.
+LOADED = ("components", "data", "environments", "pipelines")
+
+
 def _files(folder: Path, kind: str) -> list[Path]:
     found = sorted((folder / kind).glob("*.yml"))
     if not found:
@@ -293,7 +297,7 @@ def main() -> int:
     warnings.simplefilter("ignore")
     folder = Path(__file__).resolve().parent.parent / "aml"
     findings = lint(folder)
-    files = sorted(folder.glob("*/*.yml"))
+    files = sorted(file for kind in LOADED for file in (folder / kind).glob("*.yml"))
     for file in files if not findings else ():
         load(file)
     print("\n".join(findings) or f"{len(files)} files under aml/ are sound")

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import sources
 import yaml
 from filelock import FileLock
 
-from tumour_check import NAME, cli, rows, schema
+from tumour_check import NAME, cli
 
 # So that a case that fails shows the values, as a test does.
-pytest.register_assert_rewrite("registry_cases")
+pytest.register_assert_rewrite("index_cases", "registry_cases")
 ROOT = Path(__file__).parents[1]
 # Test processes run side by side: more threads than cores make small fits many times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -88,10 +89,12 @@ def pipeline(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 
 def configure(folder: Path) -> None:
     """Copy the configuration, with a latency that only a test of the latency can break: test machines are busy."""
-    shutil.copytree(ROOT / "config", folder / "config")
+    for name in ("config", *sources.VERSIONED):
+        shutil.copytree(ROOT / name, folder / name)
     base = folder / "config/base.yml"
     settings = yaml.safe_load(base.read_text())
     settings["gate"]["latency"] = {"at_most_ms": 60_000, "rows": 10}
+    settings["gate"]["champion"] = None
     base.write_text(yaml.safe_dump(settings, sort_keys=False))
 
 
@@ -115,7 +118,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with sample rows, prepared rows, a model, its report, and a model that learned from shuffled targets.
+    """A folder with sample rows, prepared rows, a model, its report, and a model that was misled.
 
     One for all test processes: the first to come makes it, the others wait.
     """
@@ -134,18 +137,12 @@ def _make(folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        for step in ("sample", "prepare", "train", "evaluate", "train --data shuffled --model worse"):
-            if "shuffled" in step:
-                _shuffle(folder / "outputs/data", folder / "shuffled")
+        for step in ("sample", "prepare", "train", "evaluate", "train --data misleading --model worse"):
+            if "misleading" in step:
+                shutil.copytree(folder / "outputs/data", folder / "misleading")
+                sources.mislead(folder / "misleading")
             patch.setattr(sys, "argv", ["pipeline", *step.split()])
             cli.main()
-
-
-def _shuffle(prepared: Path, shuffled: Path) -> None:
-    shutil.copytree(prepared, shuffled)
-    table = pd.read_parquet(shuffled / "train.parquet")
-    table[schema.TARGET] = table[schema.TARGET].sample(frac=1, random_state=0).to_numpy()
-    table.to_parquet(shuffled / "train.parquet")
 
 
 @pytest.fixture
@@ -166,12 +163,12 @@ def evaluated(trained: Path, made: Path) -> Path:
 
 @pytest.fixture
 def worse(trained: Path, made: Path) -> Path:
-    """The folder of a model that learned from shuffled targets."""
+    """The folder of a model that was misled while it learned."""
     shutil.copytree(made / "worse", trained / "worse")
     return trained / "worse"
 
 
 @pytest.fixture
 def raw(made: Path) -> pd.DataFrame:
-    """The sample rows, as they are read from the source."""
-    return rows.read(made / "data/raw")
+    """The sample rows."""
+    return sources.raw(made)

@@ -12,7 +12,7 @@ from scipy import sparse
 from tumour_check import drift, rows, scoring
 from tumour_check.settings import Monitor
 from tumour_check.steps import monitor
-from tumour_check.steps.monitor import PREDICTION, decide
+from tumour_check.steps.monitor import COMPARED, decide
 
 LIMITS = Monitor()
 
@@ -100,7 +100,7 @@ def test_too_few_rows_tell_nothing() -> None:
 
 def found(*names: str) -> list[drift.Drift]:
     """Verdicts for ten columns and the prediction, of which `names` drifted."""
-    columns = [*(f"c{number}" for number in range(10)), PREDICTION]
+    columns = [*(f"c{number}" for number in range(10)), *COMPARED]
     return [drift.Drift(name, 1.0, 0.0, name in names) for name in columns]
 
 
@@ -108,7 +108,7 @@ def test_few_drifted_columns_keep_the_model() -> None:
     """Retraining needs more than the allowed share of columns, or the predictions themselves."""
     assert decide(found("c1", "c2"), None, 100, LIMITS)["retrain"] is False
     assert decide(found("c1", "c2", "c3"), None, 100, LIMITS)["reasons"] == [f"c{n} has drifted" for n in (1, 2, 3)]
-    assert decide(found(PREDICTION), None, 100, LIMITS)["reasons"] == ["the predictions have drifted"]
+    assert decide(found(COMPARED[0]), None, 100, LIMITS)["reasons"] == ["the predictions have drifted"]
 
 
 def test_rows_that_differ_as_a_whole_call_for_retraining() -> None:

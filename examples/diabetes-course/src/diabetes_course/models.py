@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -53,6 +54,17 @@ def cost(folder: Path) -> int:
     """How much the kind of a model costs to serve, among the kinds that its project offers: 0 for the simplest."""
     description = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
     return int((description.get("metadata") or {}).get("cost", 0))
+
+
+def made(folder: Path) -> datetime:
+    """When a model was saved.
+
+    Raises:
+        InputError: the folder holds no MLflow model.
+    """
+    digest(folder)
+    description = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+    return datetime.fromisoformat(str(description["utc_time_created"])).replace(tzinfo=UTC)
 
 
 def load(folder: Path) -> flavor.Model:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from . import NAME
 from .errors import InputError
 from .parameters import Prepare, Train
+from .paths import Versioned
 
 
 class Block(BaseModel):
@@ -56,6 +57,9 @@ class Gate(Block):
     floors: dict[str, Bound]
     slices: Slices
     latency: Latency
+    champion: Versioned | None = Field(
+        None, description="file with the champion's losses, for where there is no registry, such as a pull request"
+    )
     resamples: int = Field(2000, ge=200, description="bootstrap resamples for the comparison with the champion")
 
 
@@ -100,6 +104,13 @@ class Monitor(Block):
     drifted_share_at_most: float = Field(0.25, ge=0, le=1)
     domain_auc_at_most: float = Field(0.75, ge=0.5, le=1, description="0.5 is chance, 1 is certainty")
     minimum_rows: int = Field(50, ge=1, description="with fewer current rows no decision is made")
+    age_at_most: float | None = Field(None, gt=0, description="days since the model was made; null: it may be any age")
+    cost_at_most: float | None = Field(None, ge=0, description="of a prediction, where predictions tell their cost")
+    feedback: Path | None = Field(
+        None, description="file of what people thought of predictions, where a server keeps one"
+    )
+    rated_down_at_most: float = Field(0.3, ge=0, le=1, description="share of the ratings")
+    minimum_ratings: int = Field(20, ge=1, description="with fewer no decision is made")
 
 
 class Settings(Block):
@@ -135,7 +146,7 @@ def load(config: Path, pairs: Sequence[str] = ()) -> Settings:
     """
     layers = [_read(config.parent / "base.yml"), _read(config), _nested(pairs)]
     try:
-        return Settings.model_validate(reduce(_merged, layers))
+        return Settings.model_validate(reduce(_merged, layers), context={"root": config.parent.parent})
     except ValidationError as error:
         raise InputError("; ".join(_sentence(detail) for detail in error.errors())) from error
 

@@ -5,15 +5,16 @@ Monitoring never retrains: it writes retrain.json, and a workflow acts on it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from .. import charts, descriptors, drift, models, rows, schema, scoring
+from .. import charts, descriptors, drift, models, operations, rows, schema, scoring
 from ..card import PICTURES
 from ..errors import InputError
 from ..folders import write_json, writing
@@ -21,7 +22,8 @@ from ..progress import say, stage
 from ..serving import chosen
 from ..settings import Monitor, Settings
 
-PREDICTION = "prediction"
+COMPARED = list(operations.COMPARED)
+WORDS = {"prediction": "the predictions have drifted"}
 # As many rows of each side are looked at as a whole: the area's standard error is below 0.01 then.
 LARGEST_SAMPLE = 2000
 KEY = "_key"
@@ -48,13 +50,15 @@ def monitor(data: Path, source: Path, model: Path | None, predictions: Path, rep
         known = rows.prepared(data, "train")
         found = drift.compare(
             _side_by_side(descriptors.columns(known), _reference(data, model, settings)),
-            _side_by_side(current.columns, scored[PREDICTION]),
+            _side_by_side(current.columns, scored[COMPARED]),
             limits.psi_at_most,
             limits.significance,
         )
         whole = _domain(_sampled(known), current.sample, limits)
-        decision = decide(found, whole, len(current.columns), limits)
-        quality = {"rows": len(current.columns), "rejected": current.rejected}
+        values, reasons = operations.signals(scored, limits)
+        age = _age(model, settings)
+        decision = decide(found, whole, len(current.columns), limits, [*_too_old(age, limits), *reasons])
+        quality = {"rows": len(current.columns), "rejected": current.rejected, "model_age_days": age, **values}
         columns = [asdict(column) for column in found]
         write_json(out / "drift.json", {**quality, "columns": columns, "domain": asdict(whole) if whole else None})
         write_json(out / "retrain.json", {**decision, "window": _window(scored)})
@@ -93,28 +97,60 @@ def observe(chunks: Iterable[pd.DataFrame]) -> Observed:
     return Observed(pd.concat(columns, ignore_index=True), sample[0].drop(columns=KEY), rejected)
 
 
-def decide(found: list[drift.Drift], whole: drift.Domain | None, current_rows: int, limits: Monitor) -> dict[str, Any]:
-    """Whether to retrain, with the reasons. Too few rows decide nothing."""
+def decide(
+    found: list[drift.Drift],
+    whole: drift.Domain | None,
+    current_rows: int,
+    limits: Monitor,
+    others: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Whether to retrain, with the reasons. Too few rows decide nothing.
+
+    Args:
+        found: the verdict on each column.
+        whole: that on the rows as a whole.
+        current_rows: how many there are.
+        limits: of the settings.
+        others: reasons that have nothing to do with rows.
+    """
     if current_rows < limits.minimum_rows:
         return {"retrain": False, "reasons": [f"{current_rows} current rows, {limits.minimum_rows} needed to decide"]}
-    inputs = [column for column in found if column.column != PREDICTION]
-    drifted = [column.column for column in inputs if column.drifted]
+    inputs = [column for column in found if column.column not in COMPARED]
+    drifted = _drifted(inputs)
     reasons = [f"{name} has drifted" for name in drifted] if _too_many(drifted, inputs, limits) else []
-    reasons += ["the predictions have drifted" for column in found if column.column == PREDICTION and column.drifted]
+    reasons += [WORDS.get(name, f"the {name} has drifted") for name in _drifted(found) if name in COMPARED]
     if whole and whole.drifted:
         reasons.append(f"the rows as a whole have drifted: a classifier finds today's with an AUC of {whole.auc:.2f}")
+    reasons += others
     return {"retrain": bool(reasons), "reasons": reasons or [f"{len(drifted)} of {len(inputs)} columns have drifted"]}
+
+
+def _drifted(found: list[drift.Drift]) -> list[str]:
+    return [column.column for column in found if column.drifted]
 
 
 def _too_many(drifted: list[str], inputs: list[drift.Drift], limits: Monitor) -> bool:
     return len(drifted) > limits.drifted_share_at_most * len(inputs)
 
 
-def _reference(data: Path, model: Path | None, settings: Settings) -> pd.Series:
+def _age(model: Path | None, settings: Settings) -> float:
+    """Days since the model was made."""
+    with chosen(model, settings) as (folder, _):
+        made = models.made(folder)
+    return (datetime.now(UTC) - made).total_seconds() / 86_400
+
+
+def _too_old(age: float, limits: Monitor) -> list[str]:
+    if limits.age_at_most is None or age <= limits.age_at_most:
+        return []
+    return [f"the model is {age:.0f} days old, at most {limits.age_at_most:.0f} are wanted"]
+
+
+def _reference(data: Path, model: Path | None, settings: Settings) -> pd.DataFrame:
     """Not the target: a model's predictions are spread less than what they predict."""
     unseen = pd.concat([rows.prepared(data, "validation"), rows.prepared(data, "test")], ignore_index=True)
     with chosen(model, settings) as (folder, _):
-        return models.predict(folder, schema.inputs(unseen))[PREDICTION]
+        return models.predict(folder, schema.inputs(operations.typical(unseen)))[COMPARED]
 
 
 def _domain(known: pd.DataFrame, current: pd.DataFrame, limits: Monitor) -> drift.Domain | None:
@@ -131,9 +167,9 @@ def _sampled(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.sample(min(len(frame), LARGEST_SAMPLE), random_state=0)
 
 
-def _side_by_side(columns: pd.DataFrame, predicted: pd.Series) -> pd.DataFrame:
+def _side_by_side(columns: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
     """They need not be equally many: what is missing is ignored."""
-    return pd.concat([columns.reset_index(drop=True), predicted.rename(PREDICTION).reset_index(drop=True)], axis=1)
+    return pd.concat([columns.reset_index(drop=True), predicted.reset_index(drop=True)], axis=1)
 
 
 def _window(scored: pd.DataFrame) -> dict[str, str]:

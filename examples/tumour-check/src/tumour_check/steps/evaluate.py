@@ -17,10 +17,10 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from .. import NAME, card, charts, diagnostics, flavor, gate, metrics, models, plots, rows, schema, serving, tracking
-from ..errors import GateError
+from ..errors import GateError, InputError
 from ..folders import write_json, writing
 from ..progress import say, stage
-from ..settings import Latency, Settings
+from ..settings import Gate, Latency, Settings
 
 ROUNDS = 3
 
@@ -119,12 +119,36 @@ def _compare(
 ) -> tuple[gate.Comparison | None, dict[str, str] | None]:
     with nullcontext((champion, "")) if champion else serving.champion(settings) as found:
         if found is None:
-            return None, None
+            return _compare_committed(test, losses, settings.gate), None
         folder = found[0]
         theirs = metrics.row_losses(test[schema.TARGET], models.predict(folder, schema.inputs(test)))
         costlier = models.cost(model) > models.cost(folder)
         comparison = gate.compare(losses, theirs, settings.gate.resamples, must_win=costlier)
         return comparison, {"digest": models.digest(folder)}
+
+
+def _compare_committed(test: pd.DataFrame, losses: gate.Losses, rule: Gate) -> gate.Comparison | None:
+    """With losses that lie in git, on the rows that both have: where there is no registry, as for a pull request."""
+    if rule.champion is None or not rule.champion.is_file():
+        return None
+    theirs = committed(rule.champion)
+    known = test[schema.ID].isin(theirs.index).to_numpy()
+    if not known.any():
+        raise InputError(f"{rule.champion} knows none of the test rows: make it anew from a model that passed")
+    return gate.compare(losses[known], theirs.loc[test.loc[known, schema.ID]].to_numpy(float), rule.resamples)
+
+
+def committed(path: Path) -> pd.Series:
+    """The loss of each row by its id, from a file with `id` and `loss` as JSON in each line.
+
+    Raises:
+        InputError: it is not such a file.
+    """
+    try:
+        table = pd.read_json(path, lines=True, dtype={"id": str, "loss": float})
+        return table.set_index("id", verify_integrity=True)["loss"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} does not hold an id and a loss in each line: make it anew") from error
 
 
 def _write(

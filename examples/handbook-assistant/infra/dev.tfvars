@@ -1,0 +1,11 @@
+workload           = "handbookas"
+environment        = "dev"
+team               = "developer-experience"
+location           = "westeurope"
+storage_redundancy = "Standard_LRS"
+data_recovery_days = 7
+log_retention_days = 30
+delete_locks       = false
+budget_amount      = 200
+budget_start_date  = ""
+budget_emails      = []

@@ -1,0 +1,11 @@
+workload           = "handbookas"
+environment        = "prod"
+team               = "developer-experience"
+location           = "westeurope"
+storage_redundancy = "Standard_ZRS"
+data_recovery_days = 30
+log_retention_days = 90
+delete_locks       = true
+budget_amount      = 1000
+budget_start_date  = ""
+budget_emails      = []

@@ -1,0 +1,11 @@
+workload           = "handbookas"
+environment        = "staging"
+team               = "developer-experience"
+location           = "westeurope"
+storage_redundancy = "Standard_ZRS"
+data_recovery_days = 14
+log_retention_days = 30
+delete_locks       = false
+budget_amount      = 300
+budget_start_date  = ""
+budget_emails      = []

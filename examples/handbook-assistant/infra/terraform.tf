@@ -1,0 +1,34 @@
+terraform {
+  # From 1.11 on, the backend signs in the way the provider does, so `az login` serves both, of a person and of CI.
+  required_version = ">= 1.11, < 2.0"
+
+  required_providers {
+    azurerm = {
+      source  = "hashicorp/azurerm"
+      version = "~> 5.2"
+    }
+  }
+
+  # tasks/terraform.py names the account, container and key of one environment. No access key: the account has none to give.
+  backend "azurerm" {
+    use_azuread_auth = true
+  }
+}
+
+provider "azurerm" {
+  storage_use_azuread = true
+  # An identity that deploys into one resource group may not register services in the subscription: docs/resources.md does it once.
+  resource_provider_registrations = "none"
+
+  features {
+    key_vault {
+      purge_soft_delete_on_destroy    = false
+      recover_soft_deleted_key_vaults = true
+    }
+
+    # To purge an account takes rights in the subscription, which the deployer has not.
+    cognitive_account {
+      purge_soft_delete_on_destroy = false
+    }
+  }
+}
