@@ -284,10 +284,9 @@ def test_one_file(tmp_path: Path) -> None:
 
 def test_no_documents(tmp_path: Path) -> None:
     """A folder without documents, and none at all, is an error that says what to give."""
-    with pytest.raises(InputError, match=r"no documents in .*: give --source a \.md"):
-        list(documents.read(tmp_path))
-    with pytest.raises(InputError, match="No such file"):
-        list(documents.read(tmp_path / "absent"))
+    for folder in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(InputError, match=r"no documents in .*: give --source a \.md"):
+            list(documents.read(folder))
 
 
 def test_links(tmp_path: Path) -> None:

@@ -47,6 +47,16 @@ def test_vectors_have_length_one(texts: list[str]) -> None:
     assert (np.isclose(lengths, 1) | (lengths == 0)).all()
 
 
+WORDS = st.sampled_from(["canary", "canaries", "release", "rollback", "milk", "cats", "sleep", "the", "and", "unknown"])
+
+
+@given(st.lists(WORDS, max_size=12).map(" ".join))
+def test_one_text_is_encoded_as_among_others(text: str) -> None:
+    """The short way for a question gives the vector that the library gives."""
+    np.testing.assert_allclose(FITTED.encode_one(text), FITTED.encode([text])[0], atol=1e-6)
+    assert FITTED.encode_one(text).dtype == np.float32
+
+
 def test_a_saved_vectoriser_is_the_same(tmp_path: Path) -> None:
     """What is loaded encodes as what was saved, and has its digest."""
     FITTED.save(tmp_path / "saved.skops")

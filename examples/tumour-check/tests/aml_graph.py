@@ -266,8 +266,13 @@ def lint(folder: Path) -> list[str]:
         *(Component(file) for file in _files(folder, "components")),
         *(Pipeline(file) for file in _files(folder, "pipelines")),
     ]
-    files = ((item, item.file.relative_to(folder).as_posix()) for item in checked)
-    return [f"{name}: {finding}" for item, name in files for finding in item.findings()]
+    named = ((item, item.file.relative_to(folder).as_posix()) for item in checked)
+    return [f"{name}: {finding}" for item, name in named for finding in item.findings()]
+
+
+def files(folder: Path) -> list[Path]:
+    """The files that a job is made of, below the project's aml/."""
+    return sorted(file for kind in LOADED for file in (folder / kind).glob("*.yml"))
 
 
 def load(file: Path) -> Any:
@@ -297,10 +302,10 @@ def main() -> int:
     warnings.simplefilter("ignore")
     folder = Path(__file__).resolve().parent.parent / "aml"
     findings = lint(folder)
-    files = sorted(file for kind in LOADED for file in (folder / kind).glob("*.yml"))
-    for file in files if not findings else ():
+    found = files(folder)
+    for file in found if not findings else ():
         load(file)
-    print("\n".join(findings) or f"{len(files)} files under aml/ are sound")
+    print("\n".join(findings) or f"{len(found)} files under aml/ are sound")
     return 1 if findings else 0
 
 

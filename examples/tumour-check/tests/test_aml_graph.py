@@ -17,7 +17,7 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[1]
-FILES = sorted((ROOT / "aml").glob("*/*.yml"))
+FILES = aml_graph.files(ROOT / "aml")
 TRAIN = "pipelines/train.yml"
 SWEEP = "pipelines/sweep.yml"
 EVALUATE = "components/evaluate.yml"

@@ -11,8 +11,9 @@ Source: Deerwester et al., Indexing by Latent Semantic Analysis (1990).
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -58,6 +59,7 @@ class Vectoriser:
         self._weighted = _weighted(vocabulary=self._columns)
         self._weighted.idf_ = idf
         self._rarest = float(idf.max())
+        self.encode_one = lru_cache(maxsize=1024)(self._encode_one)  # a question is often asked again
 
     @property
     def dimension(self) -> int:
@@ -79,6 +81,16 @@ class Vectoriser:
         weighted = self._weighted.transform(_prepared(texts))
         vectors: Vectors = normalize(weighted @ self.directions).astype(np.float32, copy=False)
         return vectors
+
+    def _encode_one(self, text: str) -> Vectors:
+        """What `encode` gives for one text, as d numbers: the library's checks would take longer than the work."""
+        counts = Counter(self._columns[term] for term in content(text) if term in self._columns)
+        columns = list(counts)
+        weights = (1 + np.log(np.array(list(counts.values()), float))) * self.idf[columns]
+        vector = (weights @ self.directions[columns]).astype(np.float32)
+        unit: Vectors = vector / (np.linalg.norm(vector) or 1)
+        unit.setflags(write=False)
+        return unit
 
     def weights(self, text: str) -> dict[str, float]:
         """The weight of each word of a text that carries meaning; an unknown one weighs as much as the rarest known."""

@@ -284,7 +284,7 @@ def _terms(state: _State, question: str) -> list[str]:
 def _cosines(state: _State, question: str) -> Vectors:
     """Of the question and each chunk. Rounded, so that equal passages are equal wherever in the matrix they stand."""
     # As fast as BLAS, which would wake all its threads for a product that waits for memory.
-    cosines: Vectors = np.einsum("nd,d->n", state.matrix, state.vectoriser.encode([question])[0])
+    cosines: Vectors = np.einsum("nd,d->n", state.matrix, state.vectoriser.encode_one(question))
     return np.round(cosines, 6)
 
 
