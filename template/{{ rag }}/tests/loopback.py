@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ class Answer:
         return b"" if self.body is None else json.dumps(self.body).encode()
 
 
-class Service:
+class Service(ABC):
     """Serves while the block runs. `instead` holds what the next requests get instead of the true answer."""
 
     def __init__(self) -> None:
@@ -47,9 +48,9 @@ class Service:
         self._thread = Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self.address = f"http://127.0.0.1:{self._server.server_port}"
 
+    @abstractmethod
     def answer(self, request: Request) -> Answer:
         """The true answer."""
-        raise NotImplementedError
 
     def respond(self, request: Request) -> Answer:
         self.requests.append(request)
