@@ -54,6 +54,7 @@ class Agent(ResponsesAgent):
         self._desk = desk
         self._asker = asker
 
+    # MLflow's own class takes other parameters here than the class above it, in both methods.
     def predict(self, request: ResponsesAgentRequest) -> ResponsesAgentResponse:  # type: ignore[override]
         """The whole answer."""
         found = responses.response(responses.fresh(), self._told(request))
@@ -127,6 +128,7 @@ def main() -> None:
     read = settings.load(Path("config/dev.yml"), [f"registry.name={name}", "tracking.uri=databricks"])
     options = Options(groups_header=os.environ.get("GROUPS_HEADER") or None)
     with ExitStack() as stack:
+        # Within the app's own container, behind the proxy of Databricks.
         listener = stack.enter_context(listening("0.0.0.0", int(os.environ.get("DATABRICKS_APP_PORT", "8000"))))  # noqa: S104
         folder, version = stack.enter_context(serving.chosen(None, read))
         run(application(models.load(folder), version, Store(FEEDBACK), options), listener, version)

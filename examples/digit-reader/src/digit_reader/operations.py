@@ -15,6 +15,7 @@ def typical(known: pd.DataFrame) -> pd.DataFrame:
     return known
 
 
+# Asked in every type with the same words: here there is nothing to look at.
 def signals(scored: pd.DataFrame, limits: Monitor) -> tuple[dict[str, float], list[str]]:  # noqa: ARG001
     """Numbers for the report, and reasons to retrain.
 

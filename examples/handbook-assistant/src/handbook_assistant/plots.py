@@ -15,6 +15,7 @@ DEEPEST = 10
 OUTCOMES = {"answered": charts.COLOR, "abstained": "#b8b8b8", "refused": charts.WARNING}
 
 
+# Every type's figures are asked for with the same words; these need no model.
 def figures(model: flavor.Model, inputs: pd.DataFrame, actual: pd.Series, predicted: pd.DataFrame) -> dict[str, Figure]:  # noqa: ARG001
     """The figures of a report by name.
 

@@ -77,7 +77,7 @@ SELECT count(*), coalesce(sum(outcome = 'answered'), 0), coalesce(sum(outcome = 
     coalesce(sum(outcome = 'refused'), 0), count(l.rating), coalesce(sum(l.rating = 'down'), 0),
     coalesce(sum(tokens_in), 0), coalesce(sum(tokens_out), 0)
 FROM answers a LEFT JOIN ({LATEST}) l ON l.answer = a.id WHERE a.at >= ?
-"""  # noqa: S608
+"""  # noqa: S608 - nothing from outside
 
 
 class UnknownError(LookupError):

@@ -145,7 +145,7 @@ _SHOW = (
     r"|montre\w*|muestra\w*|mostra\w*|выведи|покажи)"
 )
 _NO_QUESTION = r"(?! (?:(?:me|us) )?(?:how|why|when|where|which|whether)\b)"
-_SECRET = r"(?:system|hidden|secret|initial|developer)"  # noqa: S105
+_SECRET = r"(?:system|hidden|secret|initial|developer)"  # noqa: S105 - a word of a pattern
 _PROMPT = (
     r"(?:prompts?|instructions?|rules|guidelines|system message|message systeme"
     r"|(?:system)?anweisung(?:en)?|systemprompt|instrucciones|istruzioni|инструкции)"
