@@ -492,7 +492,7 @@ def project(release: Path, tmp_path: Path) -> Path:
     [
         ("region", "extensions/regions.yml", "UK West (Cardiff): ukwest\n", ""),
         ("task", "copier.yml", "regression): regression", "regression): quantile"),
-        ("project_name", "extensions/reserved.jinja", "aml bicep", "taxi_fares aml bicep"),
+        ("project_name", "extensions/reserved.jinja", "aml app", "aml app taxi_fares"),
         (
             "package_name",
             "extensions/names.jinja",
