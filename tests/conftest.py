@@ -30,9 +30,14 @@ from plumbum import local
 
 ROOT = Path(__file__).resolve().parents[1]
 ANSWERS_FILE = ".copier-answers.yml"
-IDENTITY = {"project_name": "taxi-fares", "project_type": "classical", "platform": "aml"}
+IDENTITY = {
+    "project_name": "taxi-fares",
+    "project_type": "classical",
+    "platform": "aml",
+    "address_space": "10.40.0.0/22",  # asked of private networks only
+}
 # The questions that choose files, in the order of a variant's name. A question that a project type does not ask is left out.
-AXES = ("project_type", "task", "platform", "ci", "iac")
+AXES = ("project_type", "task", "platform", "ci", "iac", "network")
 
 Answers = dict[str, str]
 
