@@ -1,7 +1,7 @@
 """Azure Resource Manager, GitHub and Azure DevOps on this computer, over TLS: what is put is there, what is not gives 404.
 
-One loopback server speaks the REST of all three, which paths tell apart. A stand-in of `az` and `gh` hands out their tokens, as the
-real ones do for a person who is signed in.
+One loopback server speaks the REST of all three, which paths tell apart. A stand-in of `az` and `gh` hands out their tokens, as
+the real ones do for a person who is signed in.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,7 +30,7 @@ SUBSCRIPTION = "00000000-1111-2222-3333-444444444444"
 TENANT = "55555555-6666-7777-8888-999999999999"
 ROOT = f"/subscriptions/{SUBSCRIPTION}"
 # Never printed; the server refuses a request without the right one.
-AZURE_TOKEN, GITHUB_TOKEN = "azure-token-that-nobody-may-see", "github-token-that-nobody-may-see"  # noqa: S105
+AZURE_TOKEN, GITHUB_TOKEN = "azure-token-that-nobody-may-see", "github-token-that-nobody-may-see"
 ACCOUNT = {"id": SUBSCRIPTION, "tenantId": TENANT, "name": "Plums", "environmentName": "AzureCloud"}
 STAND_IN = """#!{python}
 import json, pathlib, sys
@@ -55,6 +55,8 @@ class Fault:
     body: Json = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     times: int = 1
+    # What else happens then.
+    action: Callable[[], object] = bool
 
 
 @dataclass
@@ -106,6 +108,7 @@ class Cloud:
         for fault in self.faults:
             if fault.times and fault.method == method and fault.path in path:
                 fault.times -= 1
+                fault.action()
                 if fault.status is None:
                     raise ConnectionError("broken on purpose")
                 return fault.status, fault.body, fault.headers
@@ -137,10 +140,17 @@ class Cloud:
                 made["properties"] = {**body["properties"], "scope": scope}
             self.things[key] = made
             return 201, made
-        if name.lower() in {"userassignedidentities", "federatedidentitycredentials", "roledefinitions", "roleassignments"}:
+        if name.lower() in {
+            "userassignedidentities",
+            "federatedidentitycredentials",
+            "roledefinitions",
+            "roleassignments",
+        }:
             return 200, {"value": [thing for thing in self.under(f"{path}/").values() if chosen(thing, query)]}
         if name.lower() in {"resources", "usages", "vmsizes"}:
-            return 200, {"value": [thing for thing in self.things.get(key, {"value": []})["value"] if chosen(thing, query)]}
+            return 200, {
+                "value": [thing for thing in self.things.get(key, {"value": []})["value"] if chosen(thing, query)]
+            }
         found = self.things.get(key)
         return (200, found) if found is not None else (404, {"error": {"code": "NotFound", "message": path}})
 
@@ -180,7 +190,7 @@ class Cloud:
             return 200, body
         if method == "PUT":
             index = next(index for index, thing in enumerate(held) if str(thing["id"]) == identifier)
-            held[index] |= {**body, "authorization": {**held[index].get("authorization", {}), **body.get("authorization", {})}}
+            held[index] |= body
             return 200, held[index]
         if identifier:
             return 200, next(thing for thing in held if str(thing["id"]) == identifier)

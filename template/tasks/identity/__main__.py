@@ -40,8 +40,7 @@ def connect(ledger: Ledger, azure: Azure, home: ci.Ci, role: Role) -> Identity |
     name = f"id-{home.project}-{role.environment}"
     identity = azure.identity(name)
     federation = home.connect(ledger, azure.place, role, identity)
-    if federation is not None:
-        azure.trust(name, federation)
+    azure.trust(name, federation)
     return identity
 
 

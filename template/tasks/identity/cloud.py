@@ -221,12 +221,15 @@ class Azure:
         found = self.service.items(self._identities(), {"api-version": IDENTITIES})
         return {identity["properties"]["principalId"] for identity in found}
 
-    def trust(self, name: str, federation: Federation) -> None:
+    def trust(self, name: str, federation: Federation | None) -> None:
         """Let CI sign in as an identity, when it presents itself with exactly this issuer and subject.
 
         Raises:
             CloudError: Azure refuses.
         """
+        if federation is None:
+            self.ledger.note(f"federated credential of {name}, as its connection will present itself", State.MISSING)
+            return
         folder = f"{self._identities(name)}/federatedIdentityCredentials"
         wanted = {"issuer": federation.issuer, "subject": federation.subject, "audiences": [AUDIENCE]}
 

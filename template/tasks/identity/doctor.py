@@ -93,18 +93,16 @@ def local_variables(found: Findings) -> None:
 
 def filled_in(found: Findings, environment: str, values: Mapping[str, Any]) -> None:
     """What a person has to write into the parameter file; docs/resources.md, section 4, explains each."""
-    file = parameters.file(environment).as_posix()
     wanted = {
         "people_group_id": "az ad group show --group <name> --query id --output tsv",
         "budget_start_date": "the first day of this month, as 2026-01-01; without it there is no budget",
         "budget_emails": "who hears of costs; without an address there is no budget",
-        "state_account": "docs/infra.md, section 2, makes the account and prints its name",
+        "state_account": "the storage account that docs/infra.md, section 2, makes",
     }
     for name, mend in wanted.items():
         # In prod people may have no business.
         if name in values and not (name == "people_group_id" and environment == "prod"):
-            what = name.replace("_", " ")
-            found.check(bool(values[name]), f"{what} in {file}", f"write it there: {mend}")
+            found.check(bool(values[name]), f"{name.replace('_', ' ')} of {environment}", f"write it into infra/: {mend}")
 
 
 def network(found: Findings, environment: str, values: Mapping[str, Any]) -> None:
@@ -227,4 +225,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

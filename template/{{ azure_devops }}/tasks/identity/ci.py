@@ -16,7 +16,7 @@ import yaml
 
 from .cloud import Federation, Identity, Place, Role
 from .ledger import Ledger
-from .service import CloudError, Json, Service, azure_sign_in, remote
+from .service import CloudError, Json, MissingError, Service, azure_sign_in, remote
 
 NAMES = Path(".azuredevops/templates/names.yml")
 # The resource that a sign-in to Azure DevOps is for, the same in every organisation.
@@ -58,9 +58,10 @@ class Ci:
         if connection is None:
             return None
         told = connection["authorization"]["parameters"]
-        return Federation(
-            "azure-devops", told["workloadIdentityFederationIssuer"], told["workloadIdentityFederationSubject"]
-        )
+        issuer, subject = (told.get(f"workloadIdentityFederation{part}") for part in ("Issuer", "Subject"))
+        if not issuer or not subject:
+            raise MissingError(f"service connection {name} does not tell its subject: delete it and run this again")
+        return Federation("azure-devops", issuer, subject)
 
     def variables(self, place: Place, roles: dict[str, Role]) -> Iterator[tuple[str, str, str | None]]:
         """Every variable of the environment's group, as place, name and value; None for a secret, which nobody sees.
@@ -75,40 +76,47 @@ class Ci:
 
     def _connection(self, ledger: Ledger, place: Place, name: str, identity: Identity | None) -> Json | None:
         """The connection that signs in as an identity, by federation: it holds a client id and no secret."""
-        signs_in = {"scheme": "WorkloadIdentityFederation"} | (
-            {"parameters": {"tenantid": place.tenant, "serviceprincipalid": identity.client}} if identity else {}
-        )
+        parameters = {"tenantid": place.tenant, "serviceprincipalid": identity.client} if identity else {}
+        signs_in: Json = {"scheme": "WorkloadIdentityFederation", "parameters": parameters}
+        endpoints = f"{self.path}/serviceendpoint/endpoints"
 
         def write(found: Json | None) -> Json:
-            project = {"id": self._project_id(), "name": self.devops_project}
-            body = {
-                "name": name,
-                "type": "azurerm",
-                "url": f"{place.resource_manager}/",
-                "authorization": signs_in,
-                "data": {
-                    "environment": place.cloud,
-                    "scopeLevel": "Subscription",
-                    "subscriptionId": place.subscription,
-                    "subscriptionName": place.subscription_name,
-                    "creationMode": "Manual",
-                },
-                "isShared": False,
-                "serviceEndpointProjectReferences": [{"name": name, "projectReference": project}],
-            }
             folder = "_apis/serviceendpoint/endpoints"
             if found is None:
-                made = self.service.send("POST", folder, body, API)
+                made = self.service.send("POST", folder, self._body(place, name, signs_in), API)
             else:
-                made = self.service.send("PUT", f"{folder}/{found['id']}", {**body, "id": found["id"]}, API)
+                told = found["authorization"]
+                authorization = {**signs_in, "parameters": {**told["parameters"], **signs_in["parameters"]}}
+                made = self.service.send(
+                    "PUT", f"{folder}/{found['id']}", {**found, "authorization": authorization}, API
+                )
             # Issuer and subject are there once it is made.
-            return self.service.get(f"{self.path}/serviceendpoint/endpoints/{made['id']}", API) or made
+            return self.service.get(f"{endpoints}/{made['id']}", API) or made
 
         def find() -> Json | None:
-            query = {**API, "endpointNames": name}
-            return next(self.service.items(f"{self.path}/serviceendpoint/endpoints", query), None)
+            found = next(self.service.items(endpoints, {**API, "endpointNames": name}), None)
+            return found and self.service.get(f"{endpoints}/{found['id']}", API)
 
         return ledger.keep(f"service connection {name}", find, {"authorization": signs_in}, write)
+
+    def _body(self, place: Place, name: str, signs_in: Json) -> Json:
+        """A new connection to the subscription."""
+        project = {"id": self._project_id(), "name": self.devops_project}
+        return {
+            "name": name,
+            "type": "azurerm",
+            "url": f"{place.resource_manager}/",
+            "authorization": signs_in,
+            "data": {
+                "environment": place.cloud,
+                "scopeLevel": "Subscription",
+                "subscriptionId": place.subscription,
+                "subscriptionName": place.subscription_name,
+                "creationMode": "Manual",
+            },
+            "isShared": False,
+            "serviceEndpointProjectReferences": [{"name": name, "projectReference": project}],
+        }
 
     def _group(self, ledger: Ledger, name: str, resource_group: str) -> None:
         """The variables of an environment, which no pipeline may read until somebody permits it."""
