@@ -1,0 +1,9 @@
+
+  node_public_ip_enabled = false
+
+  # A cluster keeps the rights it starts with, finds its workspace by a private address and lives behind the outbound rules.
+  depends_on = [
+    azapi_resource.packages,
+    azurerm_private_endpoint.main,
+    azurerm_role_assignment.rights,
+  ]
