@@ -1,6 +1,4 @@
 
-  node_public_ip_enabled = false
-
   # A cluster keeps the rights it starts with, finds its workspace by a private address and lives behind the outbound rules.
   depends_on = [
     azapi_resource.packages,

@@ -61,9 +61,9 @@ run "each_service_of_azure_ml_has_an_address" {
   command = plan
 
   assert {
-    condition = setsubtract(
+    condition = length(setsubtract(
       ["blob", "file", "queue", "table", "vault", "registry", "workspace"], keys(azurerm_private_endpoint.main)
-    ) == toset([]) && !contains(keys(azurerm_private_endpoint.main), "modelregistry")
+    )) == 0 && !contains(keys(azurerm_private_endpoint.main), "modelregistry")
     error_message = "Storage, vault, registry and workspace must have their endpoints, and none may point to nothing."
   }
 

@@ -57,9 +57,9 @@ run "other_workspaces_do_not" {
   command = plan
 
   assert {
-    condition = setsubtract(
+    condition = length(setsubtract(
       ["blob", "dfs", "root-blob", "root-dfs", "databricks"], keys(azurerm_private_endpoint.main)
-    ) == toset([]) && !contains(keys(azurerm_private_endpoint.main), "browser")
+    )) == 0 && !contains(keys(azurerm_private_endpoint.main), "browser")
     error_message = "Storage, the workspace and its own storage must have their endpoints, and browser sign-in none."
   }
 }

@@ -28,7 +28,7 @@ from conftest import Matrix
 from platform_outputs import OUTPUTS, variants_of
 from terraform_files import OPTIONS, Json, blocks, files, made, outputs, resources
 from terraform_providers import attached
-from terraform_schema import apply_changes
+from terraform_schema import apply_changes, written_schema
 from tools import tool
 
 PLATFORMS = tuple(OUTPUTS)
@@ -162,6 +162,12 @@ def schema() -> Json:
     return found
 
 
+@cache
+def azapi_schema() -> Json:
+    """The schema of the provider for what azurerm does not know."""
+    return written_schema(Path(__file__).with_name("azapi_schema.toml"))
+
+
 def copy_of(platform: str, matrix: Matrix, to: Path) -> Path:
     """A project's infrastructure in a folder of its own, to break at will."""
     variant = variants_of(platform, "terraform", matrix.projects)[0]
@@ -200,8 +206,8 @@ def provider(project: Path) -> Iterator[dict[str, str]]:
     """The environment in which Terraform finds a provider that knows the types which the files name."""
     if not shutil.which("terraform"):
         pytest.fail("terraform is not on the path: install release 1.11")
-    types = {name for path in files(project) for name in re.findall(r"\bazurerm_\w+", path.read_text("utf-8"))}
-    with attached("hashicorp/azurerm", schema(), types) as environment:
+    types = {name for path in files(project) for name in re.findall(r"\baz(?:urerm|api)_\w+", path.read_text("utf-8"))}
+    with attached({"hashicorp/azurerm": schema(), "azure/azapi": azapi_schema()}, types) as environment:
         yield {**os.environ, **environment}
 
 

@@ -22,12 +22,13 @@ resource "azurerm_monitor_diagnostic_setting" "nat" {
 }
 
 resource "azurerm_nat_gateway" "main" {
-  count               = var.egress == "nat" ? 1 : 0
-  name                = "ng-${local.base_name}"
-  resource_group_name = data.azurerm_resource_group.main.name
-  location            = var.location
-  tags                = local.tags
-  sku_name            = "Standard"
+  count                   = var.egress == "nat" ? 1 : 0
+  name                    = "ng-${local.base_name}"
+  resource_group_name     = data.azurerm_resource_group.main.name
+  location                = var.location
+  tags                    = local.tags
+  sku_name                = "Standard"
+  idle_timeout_in_minutes = 4
 }
 
 resource "azurerm_nat_gateway_public_ip_association" "main" {
@@ -48,6 +49,9 @@ resource "azurerm_route_table" "main" {
   resource_group_name = data.azurerm_resource_group.main.name
   location            = var.location
   tags                = local.tags
+
+  # A route that a gateway of the hub announces would lead around the firewall.
+  bgp_route_propagation_enabled = false
 
   route {
     name                   = "default"

@@ -116,11 +116,13 @@ resource "azurerm_subnet_network_security_group_association" "main" {
 
 # Our half of the way to a hub; the hub's owner makes the other.
 resource "azurerm_virtual_network_peering" "hub" {
-  count                     = var.hub_network_id != "" ? 1 : 0
-  name                      = "peer-hub"
-  resource_group_name       = data.azurerm_resource_group.main.name
-  virtual_network_name      = azurerm_virtual_network.main.name
-  remote_virtual_network_id = var.hub_network_id
-  allow_forwarded_traffic   = true
-  use_remote_gateways       = false
+  count                        = var.hub_network_id != "" ? 1 : 0
+  name                         = "peer-hub"
+  resource_group_name          = data.azurerm_resource_group.main.name
+  virtual_network_name         = azurerm_virtual_network.main.name
+  remote_virtual_network_id    = var.hub_network_id
+  allow_virtual_network_access = true
+  allow_forwarded_traffic      = true
+  allow_gateway_transit        = false
+  use_remote_gateways          = false
 }
