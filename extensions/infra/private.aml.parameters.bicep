@@ -1,5 +1,5 @@
 
-@description('Hosts that images and jobs install packages from. Each makes a rule of Azure\'s firewall, which costs. Empty: no firewall.')
+@description('Hosts that images and jobs install from, behind a firewall of Azure, which costs. Empty: neither.')
 param packageHosts array = [
   'pypi.org'
   'files.pythonhosted.org'

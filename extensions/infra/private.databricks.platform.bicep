@@ -1,5 +1,6 @@
 
-var workspaceStorageId = '${workspace.properties.managedResourceGroupId}/providers/Microsoft.Storage/storageAccounts/${workspaceStorageAccountName}'
+var managedGroupId = workspace.properties.managedResourceGroupId
+var workspaceStorageId = '${managedGroupId}/providers/Microsoft.Storage/storageAccounts/${workspaceStorageAccountName}'
 
 // People, jobs and clusters come in over these. "root" is the storage that Databricks keeps for the workspace.
 module endpoints 'modules/private-endpoints.bicep' = {

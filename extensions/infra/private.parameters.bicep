@@ -1,6 +1,6 @@
 {% from "extensions/infra.jinja" import egress %}
 
-@description('Who keeps the names of private endpoints: zones made here, zones in a group of the hub, or a policy of the landing zone.')
+@description('Who keeps the names of endpoints: zones made here, zones of the hub, or a policy of the landing zone.')
 @allowed([
   'create'
   'byo'
