@@ -51,3 +51,26 @@ resource "azapi_resource" "packages" {
 
   depends_on = [azapi_update_resource.firewall]
 }
+
+# Parallel jobs hand out their files over a queue and note in a table what is done. Azure sees to blobs and files by itself.
+resource "azapi_resource" "storage" {
+  for_each  = toset(["queue", "table"])
+  type      = "Microsoft.MachineLearningServices/workspaces/outboundRules@2025-06-01"
+  name      = "pe-${each.key}"
+  parent_id = azurerm_machine_learning_workspace.main.id
+  locks     = [azurerm_machine_learning_workspace.main.id]
+
+  body = {
+    properties = {
+      type     = "PrivateEndpoint"
+      category = "UserDefined"
+      destination = {
+        serviceResourceId = azurerm_storage_account.main.id
+        subresourceTarget = each.key
+        sparkEnabled      = false
+      }
+    }
+  }
+
+  depends_on = [azapi_update_resource.firewall]
+}

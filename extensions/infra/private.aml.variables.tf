@@ -1,3 +1,4 @@
+
 variable "package_hosts" {
   type        = list(string)
   default     = ["pypi.org", "files.pythonhosted.org"]

@@ -8,3 +8,4 @@ variable "registry_sku" {
     error_message = "The registry's tier must be Basic, Standard or Premium."
   }
 }
+

@@ -34,6 +34,15 @@ run "packages_come_from_named_hosts" {
   }
 }
 
+run "parallel_jobs_reach_their_queue" {
+  command = plan
+
+  assert {
+    condition     = toset([for rule in azapi_resource.storage : rule.body.properties.destination.subresourceTarget]) == toset(["queue", "table"])
+    error_message = "Machines must reach queues and tables of storage."
+  }
+}
+
 run "no_firewall_without_hosts" {
   command = plan
 
