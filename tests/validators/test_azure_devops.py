@@ -543,113 +543,31 @@ def test_a_missing_report_says_where_to_look(shipped: Path, tmp_path: Path) -> N
     assert "setvariable" not in done.stdout
 
 
-# --- the scripts of docs/ci.md
-
-PRINTED = "PLANNER=planner\nDEPLOYER=deployer\nAZURE_CLIENT_ID=client-of-the-deployer\n"
-MADE: dict[str, str | None] = {
-    "account show --query id": "s",
-    "account show --query name": "Plums",
-    "account show --query tenantId": "t",
-    "devops project show": "p",
-    "identity show + plan + clientId": "client-of-the-planner",
-    "identity show + clientId": "client-of-the-deployer",
-    "identity show + plan + principalId": "planner",
-    "identity show + principalId": "deployer",
-    "service-endpoint create": "e",
-    "service-endpoint show + workloadIdentityFederationIssuer": "https://issuer",
-    "service-endpoint show + workloadIdentityFederationSubject": "the/subject/that/was/read",
-    "repos show": "r",
-}
-EXISTING: dict[str, str | None] = {
-    "service-endpoint list": "e",
-    "variable-group list": "1",
-    "devops invoke + --query": "1",
-}
+# --- the script of docs/ci.md
 
 
 @pytest.fixture
-def page(shipped: Path) -> list[str]:
-    """The scripts of docs/ci.md, one for the connections and one for the pipelines, with `taxi` as the name."""
-    found = ci_page.scripts((shipped / "docs/ci.md").read_text("utf-8"))
-    assert len(found) == 2
-    return [text.replace("NAME=name-in-azuredevops-templates-names-yml", "NAME=taxi") for text in found]
+def page(shipped: Path) -> str:
+    """The one script of docs/ci.md, which makes the pipelines."""
+    (found,) = ci_page.scripts((shipped / "docs/ci.md").read_text("utf-8"))
+    return found
 
 
-def test_the_scripts_of_the_page_are_sound_shell(page: list[str]) -> None:
+def test_the_script_of_the_page_is_sound_shell(page: str) -> None:
     """shellcheck finds nothing in what a reader saves and runs."""
-    assert [ci_page.shellcheck(command("shellcheck"), text) for text in page] == ["", ""]
+    assert ci_page.shellcheck(command("shellcheck"), page) == ""
 
 
 def test_an_unedited_script_does_nothing(shipped: Path, tmp_path: Path) -> None:
     """A blank that nobody filled in is no shell, so the script ends before its first call."""
-    for text in ci_page.BLOCK.findall((shipped / "docs/ci.md").read_text("utf-8")):
-        trial = ci_page.tried(text, tmp_path, MADE, "az")
-        assert trial.code != 0 and trial.calls == []
+    (text,) = ci_page.BLOCK.findall((shipped / "docs/ci.md").read_text("utf-8"))
+    trial = ci_page.tried(text, tmp_path, {}, "az")
+    assert trial.code != 0 and trial.calls == []
 
 
-def test_the_page_makes_two_identities_that_azure_devops_names(page: list[str], tmp_path: Path) -> None:
-    """Issuer and subject are read from each connection; the object ids that are printed are those of planner and deployer."""
-    trial = ci_page.tried(page[0], tmp_path, MADE, "az")
-    assert trial.code == 0, trial.errors
-    assert trial.printed == PRINTED
-    federated = trial.called("az", "identity", "federated-credential", "create")
-    assert [option(call, "--identity-name") for call in federated] == ["id-taxi-plan-dev", "id-taxi-dev"]
-    assert {option(call, "--issuer") for call in federated} == {"https://issuer"}
-    assert {option(call, "--subject") for call in federated} == {"the/subject/that/was/read"}
-
-
-def test_the_page_makes_connections_without_a_secret(page: list[str], tmp_path: Path) -> None:
-    """A connection holds the identity's client id, by federation; the file that describes it is sound JSON."""
-    trial = ci_page.tried(page[0], tmp_path, MADE, "az")
-    made = trial.called("az", "devops", "service-endpoint", "create")
-    bodies = [json.loads(option(call, "--service-endpoint-configuration")) for call in made]
-    assert [body["name"] for body in bodies] == ["taxi-plan-dev", "taxi-dev"]
-    assert {body["authorization"]["scheme"] for body in bodies} == {"WorkloadIdentityFederation"}
-    assert [body["authorization"]["parameters"] for body in bodies] == [
-        {"tenantid": "t", "serviceprincipalid": "client-of-the-planner"},
-        {"tenantid": "t", "serviceprincipalid": "client-of-the-deployer"},
-    ]
-
-
-def test_the_page_makes_the_group_and_the_environment_that_pipelines_name(
-    page: list[str], shipped: Path, tmp_path: Path
-) -> None:
-    """Connections, variable groups and environments are called as the pipelines call them."""
-    trial = ci_page.tried(page[0], tmp_path, MADE, "az")
-    group = trial.called("az", "pipelines", "variable-group", "create")[0]
-    environment = next(call for call in trial.called("az", "devops", "invoke") if "POST" in call)
-    connections = trial.called("az", "devops", "service-endpoint", "create")
-    named = {json.loads(option(call, "--service-endpoint-configuration"))["name"] for call in connections}
-    jobs = azure_pipelines.jobs(azure_pipelines.expand(shipped / ".azuredevops/infra.yml", "Manual", environment="dev"))
-    used = {name for job in jobs for name in job.connections}
-    assert {name.replace("taxi-", "taxi-fares-", 1) for name in named} == used
-    assert option(group, "--name") == json.loads(option(environment, "--in-file"))["name"] == "taxi-dev"
-    assert option(group, "--variables") == "AZURE_RESOURCE_GROUP=resource-group"
-    assert option(group, "--authorize") == "false"
-
-
-def test_the_page_makes_nothing_twice(page: list[str], tmp_path: Path) -> None:
-    """Run again, it finds connections, group and environment, and still prints the ids."""
-    trial = ci_page.tried(page[0], tmp_path, {**EXISTING, **MADE}, "az")
-    assert (trial.code, trial.printed) == (0, PRINTED)
-    assert trial.called("az", "devops", "service-endpoint", "create") == []
-    assert trial.called("az", "pipelines", "variable-group", "create") == []
-    assert [call for call in trial.calls if "POST" in call] == []
-
-
-@pytest.mark.parametrize(
-    "fails", ["identity create", "service-endpoint create", "service-endpoint show", "federated-credential create"]
-)
-def test_the_page_stops_at_the_first_failure(page: list[str], tmp_path: Path, fails: str) -> None:
-    """A script that went on would print an id that nobody trusts."""
-    trial = ci_page.tried(page[0], tmp_path, ci_page.failing(fails, MADE), "az")
-    assert trial.code != 0
-    assert "PLANNER=" not in trial.printed
-
-
-def test_the_page_makes_every_pipeline(page: list[str], tmp_path: Path) -> None:
+def test_the_page_makes_every_pipeline(page: str, tmp_path: Path) -> None:
     """One of each file, none of which runs at once; ci and infra then check pull requests to main."""
-    trial = ci_page.tried(page[1], tmp_path, {"pipelines create": "7", **MADE}, "az")
+    trial = ci_page.tried(page, tmp_path, {"pipelines create": "7", "repos show": "r"}, "az")
     assert trial.code == 0, trial.errors
     made = trial.called("az", "pipelines", "create")
     assert {option(call, "--yml-path") for call in made} == {f".azuredevops/{name}.yml" for name in PIPELINES}

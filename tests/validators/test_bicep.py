@@ -151,11 +151,8 @@ class Platform:
     platform_names: Mapping[str, str]
     # Names that are shared with others than this resource group.
     hashed: frozenset[str]
-    # What CI's deploying identity may do by name of the role and scope, beside assigning roles.
-    deployer: frozenset[tuple[str, str]]
 
 
-GROUP = "/subscriptions/s/resourceGroups/rg"
 PLATFORMS = {
     "aml": Platform(
         settings={**SETTINGS, **AML_SETTINGS},
@@ -186,7 +183,6 @@ PLATFORMS = {
             "compute": r"(?=.{3,16}\Z)[a-z][a-z0-9-]*[a-z0-9]",
         },
         hashed=frozenset({"storageAccount", "keyVault", "containerRegistry"}),
-        deployer=frozenset({("Contributor", GROUP), ("Lock writer of my-AZURE_RESOURCE_GROUP", GROUP)}),
     ),
     "databricks": Platform(
         settings={**SETTINGS, **DATABRICKS_SETTINGS},
@@ -204,13 +200,6 @@ PLATFORMS = {
             "catalog": r"(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*",
         },
         hashed=frozenset({"storageAccount", "managedResourceGroup"}),
-        deployer=frozenset(
-            {
-                ("Contributor", GROUP),
-                ("Lock writer of my-AZURE_RESOURCE_GROUP", GROUP),
-                ("Group maker for my-AZURE_RESOURCE_GROUP", "/subscriptions/s"),
-            }
-        ),
     ),
 }
 # What a project type adds to every platform. The search service's own identity holds no role.
@@ -550,77 +539,6 @@ def test_assignments_can_be_deployed_again(project: Path, platform: str) -> None
 def test_who_gets_which_role(project: Path, platform: str) -> None:
     """The rights that the files give are those decided above, no more and no fewer."""
     assert assignments(project) == sorted(PLATFORMS[platform].assignments, key=astuple)
-
-
-def condition_problems(project: Path) -> list[str]:
-    """Differences between what docs/resources.md lets the deploy identity grant and what the files grant."""
-    if not page.grantable(project):
-        return ["the right to assign roles has no condition"]
-    return sorted(page.grantable(project) ^ set(roles(project).values()))
-
-
-@pytest.mark.parametrize("platform", ["aml"])
-def test_the_deploy_identity_may_grant_these_roles_only(project: Path) -> None:
-    """RBAC Administrator comes with a condition on writing and deleting that lists exactly the roles in the files."""
-    change(project, "infra/platform.bicep", "  azureMLComputeOperator: 'e503ece1-11d0-4e8e-8e2c-7a6c3bf38815'\n", "")
-    assert condition_problems(project) == ["e503ece1-11d0-4e8e-8e2c-7a6c3bf38815"]
-    change(project, page.PAGE, "--condition-version 2.0", "")
-    assert condition_problems(project) == ["the right to assign roles has no condition"]
-
-
-def test_the_role_script_gives_no_more_than_decided(project: Path, platform: str) -> None:
-    """The planner reads and asks; the deployer has its listed roles, and assigns others under the condition only."""
-    assert condition_problems(project) == []
-    given = page.granted(project)
-    planner = {(role, scope) for principal, role, scope in given if principal == "my-PLANNER"}
-    assert planner == {("Deployment planner of my-AZURE_RESOURCE_GROUP", GROUP)}
-    deployer = {
-        (role, scope): condition for (principal, role, scope), condition in given.items() if principal == "my-DEPLOYER"
-    }
-    condition = deployer.pop(("Role Based Access Control Administrator", GROUP))
-    assert deployer.keys() == PLATFORMS[platform].deployer
-    assert len(given) == len(planner) + len(deployer) + 1
-    attribute = "Microsoft.Authorization/roleAssignments:RoleDefinitionId"
-    listed = "{" + ", ".join(roles(project).values()) + "}"
-    assert condition == (
-        "((!(ActionMatches{'Microsoft.Authorization/roleAssignments/write'})) OR "
-        f"(@Request[{attribute}] ForAnyOfAnyValues:GuidEquals {listed})) AND "
-        "((!(ActionMatches{'Microsoft.Authorization/roleAssignments/delete'})) OR "
-        f"(@Resource[{attribute}] ForAnyOfAnyValues:GuidEquals {listed}))"
-    )
-
-
-def test_the_role_script_defines_roles_as_json(project: Path) -> None:
-    """The roles of our own are valid definitions, bound to a scope, and none can delete or assign."""
-    texts = [page.option(call, "--role-definition") for call in page.run_role_script(project)]
-    defined = [json.loads(text) for text in texts if text]
-    assert len(defined) >= 2
-    assert all(role["AssignableScopes"] in ([GROUP], ["/subscriptions/s"]) for role in defined)
-    actions = {action for role in defined for action in role["Actions"]}
-    assert {action.rsplit("/", 1)[1] for action in actions} == {"read", "write", "action"}
-    assert {action for action in actions if action.endswith("write")} <= {
-        "Microsoft.Authorization/locks/write",
-        "Microsoft.Resources/subscriptions/resourceGroups/write",
-    }
-
-
-def test_the_role_script_is_sound_shell(project: Path) -> None:
-    """shellcheck finds no undefined variable and no unquoted value in it, once the blanks are filled in."""
-    script = page.role_script(project)
-    assert shellcheck(script) == ""
-    assert "SC2086" in shellcheck(script.replace('"$SCOPE"', "$SCOPE"))
-
-
-def shellcheck(script: str) -> str:
-    """What shellcheck says about a script."""
-    command = [str(Path(sys.executable).with_name("shellcheck")), "--shell", "bash", "-"]
-    return subprocess.run(command, input=script, capture_output=True, text=True, timeout=60).stdout
-
-
-def test_the_role_script_can_run_again(project: Path) -> None:
-    """A role that is there already is updated, never made a second time."""
-    verbs = {call[3] for call in page.run_role_script(project, "known") if call[:3] == ["az", "role", "definition"]}
-    assert verbs == {"list", "update"}
 
 
 # --- contract, names, environments

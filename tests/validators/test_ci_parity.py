@@ -389,7 +389,7 @@ def commented_schedule(file: Path) -> str:
 
 def policies(azure_devops: Path, folder: Path) -> dict[str, tuple[str, ...]]:
     """The policies of the branch that docs/ci.md makes: the pipeline, and the paths that a pull request must touch."""
-    script = ci_page.scripts((azure_devops / "docs/ci.md").read_text("utf-8"))[1]
+    (script,) = ci_page.scripts((azure_devops / "docs/ci.md").read_text("utf-8"))
     trial = ci_page.tried(script, folder, {"pipelines create": "7", "repos show": "r"}, "az")
     made = trial.called("az", "repos", "policy", "build", "create")
     return {option(call, "--display-name"): tuple(paths(call)) for call in made}

@@ -22,10 +22,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
-import ci_page
 import pytest
 import yaml
-from ci_page import option
 from conftest import Matrix
 from tools import command
 
@@ -568,88 +566,6 @@ def test_a_failed_renewal_is_tried_again(shipped: Path, tmp_path: Path, issuer: 
     done = stay_signed_in(shipped, tmp_path / "second", 9, "touch signed-in")
     assert done.stdout == "not signed in again, next try in four minutes\n" * 2
     assert not (tmp_path / "second/signed-in").exists()
-
-
-# --- the script of docs/ci.md
-
-PRINTED = "PLANNER=planner\nDEPLOYER=deployer\nAZURE_CLIENT_ID=client-of-the-deployer\n"
-MADE: dict[str, str | None] = {
-    "account show --query id": "s",
-    "account show --query tenantId": "t",
-    "gh api + sub_claim_prefix": "p",
-    "identity show + plan + clientId": "client-of-the-planner",
-    "identity show + clientId": "client-of-the-deployer",
-    "identity show + plan + principalId": "planner",
-    "identity show + principalId": "deployer",
-}
-# How GitHub begins a subject, for an older and for a newer repository.
-PREFIXES = ["repo:owner/repository", "repo:owner@12/repository@345"]
-
-
-@pytest.fixture
-def page(shipped: Path) -> str:
-    """The one script of docs/ci.md."""
-    found = ci_page.scripts((shipped / "docs/ci.md").read_text("utf-8"))
-    assert len(found) == 1
-    return found[0]
-
-
-def test_the_script_of_the_page_is_sound_shell(page: str) -> None:
-    """shellcheck finds nothing in what a reader saves and runs."""
-    assert ci_page.shellcheck(command("shellcheck"), page) == ""
-
-
-def test_an_unedited_script_does_nothing(shipped: Path, tmp_path: Path) -> None:
-    """A blank that nobody filled in is no shell, so the script ends before its first call."""
-    (text,) = ci_page.BLOCK.findall((shipped / "docs/ci.md").read_text("utf-8"))
-    trial = ci_page.tried(text, tmp_path, MADE, "az", "gh")
-    assert trial.code != 0 and trial.calls == []
-
-
-@pytest.mark.parametrize("prefix", PREFIXES)
-def test_the_page_makes_two_identities_for_one_environment(page: str, tmp_path: Path, prefix: str) -> None:
-    """The subject begins as GitHub says; the object ids that are printed are those of planner and deployer."""
-    trial = ci_page.tried(page, tmp_path, {**MADE, "gh api + sub_claim_prefix": prefix}, "az", "gh")
-    assert trial.code == 0, trial.errors
-    assert trial.printed == PRINTED
-    federated = trial.called("az", "identity", "federated-credential", "create")
-    names = [(option(call, "--identity-name"), option(call, "--subject")) for call in federated]
-    assert names == [
-        ("id-repository-plan-dev", f"{prefix}:environment:plan-dev"),
-        ("id-repository-dev", f"{prefix}:environment:dev"),
-    ]
-
-
-def test_the_page_sets_the_variables_that_a_workflow_checks(page: str, shipped: Path, tmp_path: Path) -> None:
-    """Each GitHub environment gets its own client, and with what was set the sign-in lacks nothing."""
-    trial = ci_page.tried(page, tmp_path, MADE, "az", "gh")
-    given: dict[str, dict[str, str]] = {}
-    for call in trial.called("gh", "variable", "set"):
-        given.setdefault(option(call, "--env"), {})[call[3]] = option(call, "--body")
-    assert given["dev"] == {
-        "AZURE_CLIENT_ID": "client-of-the-deployer",
-        "AZURE_TENANT_ID": "t",
-        "AZURE_SUBSCRIPTION_ID": "s",
-        "AZURE_RESOURCE_GROUP": "resource-group",
-    }
-    assert given["plan-dev"] == {**given["dev"], "AZURE_CLIENT_ID": "client-of-the-planner"}
-    assert settings(shipped, tmp_path, "required", given["dev"]).returncode == 0
-
-
-@pytest.mark.parametrize(
-    "fails", ["gh api + sub_claim_prefix", "identity create", "federated-credential create", "--method PUT"]
-)
-def test_the_page_stops_at_the_first_failure(page: str, tmp_path: Path, fails: str) -> None:
-    """A script that went on would print an id that nobody trusts."""
-    trial = ci_page.tried(
-        page,
-        tmp_path,
-        ci_page.failing(fails, MADE),
-        "az",
-        "gh",
-    )
-    assert trial.code != 0
-    assert "PLANNER=" not in trial.printed
 
 
 CHANGELOG = """# Changelog
