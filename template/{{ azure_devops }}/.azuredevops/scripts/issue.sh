@@ -27,7 +27,10 @@ states=$(bash "$rest" GET wit/workitemtypes/Task/states)
 finished=$(jq --raw-output 'first(.value[] | select(.category == "Completed").name)' <<< "$states")
 over=$(jq --raw-output '.value[] | select(.category == "Completed" or .category == "Removed").name' <<< "$states")
 query="SELECT [System.Id] FROM WorkItems WHERE [System.TeamProject] = @project AND [System.WorkItemType] = 'Task'"
-query+=" AND [System.Title] = '$title' AND [System.Tags] CONTAINS '$label' AND [System.State] NOT IN ('${over//$'\n'/"', '"}')"
+query+=" AND [System.Title] = '$title' AND [System.Tags] CONTAINS '$label'"
+while read -r state; do
+  query+=" AND [System.State] <> '$state'"
+done <<< "$over"
 jq --null-input --arg query "$query" '{query: $query}' > "$file.json"
 found=$(bash "$rest" POST wit/wiql "$file.json" | jq --raw-output '.workItems[0].id // empty')
 
@@ -35,10 +38,10 @@ if [ "$code" = 0 ]; then
   [ -n "$found" ] || exit 0
   fields=(State "$finished" History "The drift is gone: $run")
 else
-  description="<p>What is deployed in $environment is not what the files of this repository say. Somebody changed it by hand, or a"
-  description+=" merged change was never deployed; docs/ci.md tells what to do. This was seen last in <a href=\"$run\">this run</a>,"
   text=$(bash "$(dirname "$0")/clean.sh" "$file" | jq --raw-input --slurp --raw-output @html)
-  description+=" and every night brings it up to date.</p><pre>$text</pre>"
+  description="<p>What is deployed in $environment is not what the files of this repository say. Somebody changed it by hand, or"
+  description+=" a merged change was never deployed; docs/ci.md tells what to do. This was seen last in"
+  description+=" <a href=\"$run\">this run</a>, and every night brings it up to date.</p><pre>$text</pre>"
   fields=(Title "$title" Tags "$label" Description "$description")
 fi
 printf '%s\0' "${fields[@]}" | jq --raw-input --slurp '

@@ -31,4 +31,6 @@ if [ "${SUMMARY,,}" = true ]; then
   { echo '```text'; bash "$(dirname "$0")/clean.sh" "$text"; echo '```'; } > "$AGENT_TEMPDIRECTORY/$TASK.md"
   echo "##vso[task.uploadsummary]$AGENT_TEMPDIRECTORY/$TASK.md"
 fi
-echo "##vso[task.setvariable variable=code]$code"
+if [ -n "$ANSWER" ]; then
+  echo "##vso[task.setvariable variable=code]$code"
+fi
