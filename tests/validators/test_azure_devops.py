@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 PINS = tomllib.loads((HERE / "action_pins.toml").read_text("utf-8"))
 SCHEMA = Path(str(files_of("check_jsonschema"))) / "builtin_schemas/vendor/azure-pipelines.json"
 ENVIRONMENTS = ("dev", "staging", "prod")
-PIPELINES = ("ci", "infra", "score", "train")
+PIPELINES = ("ci", "drift", "infra", "score", "train")
 # Microsoft's own tasks, each at its major version. A task of the marketplace would have to be installed first.
 TASKS = {"AzureCLI@2", "UsePythonVersion@0"}
 # Values of the answers that a CI file must not know, those of later releases included.
@@ -39,6 +39,9 @@ UNKNOWN_TO_CI = re.compile(
     re.IGNORECASE,
 )
 SECRET = re.compile(r"secret|password|passwd|token|\bkey|_key|accesstoken", re.IGNORECASE)
+# The run's own token: what it may do is given to the build service, and only these scripts see it.
+TOKEN = "System.AccessToken"
+WITH_TOKEN = re.compile(r"bash \.azuredevops/scripts/(comment|issue)\.sh .*")
 SET_BY_SCRIPT = re.compile(r"##vso\[task\.setvariable variable=(\w+)\]")
 SCRIPT = re.compile(r"[\w./-]+\.sh\b")
 
@@ -127,7 +130,7 @@ def test_the_engine_turns_red(shipped: Path, file: str, old: str, new: str, find
 
 
 def runs(repository: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Every run that the pipelines can become: file, reason, content. One with each value of each parameter."""
+    """Every run that the pipelines can become: file, reason, content. One with each value of each parameter, on each pool."""
     for name in PIPELINES:
         file = repository / ".azuredevops" / f"{name}.yml"
         declared = {item["name"]: item for item in azure_pipelines.load(file).get("parameters", [])}
@@ -136,7 +139,8 @@ def runs(repository: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
             for sample in (True, False) if "sample" in declared else (None,):
                 given = {"environment": environment, "sample": sample}
                 chosen = {key: value for key, value in given.items() if key in declared}
-                yield name, "Manual", azure_pipelines.expand(file, "Manual", **chosen)
+                for pool in (None, "ours"):
+                    yield name, "Manual", azure_pipelines.expand(file, "Manual", pool=pool, **chosen)
 
 
 def violations(repository: Path) -> list[str]:
@@ -160,7 +164,9 @@ def file_violations(file: Path) -> Iterator[str]:
         for key in ("bash", "script", "pwsh", "powershell", "inlineScript", "arguments"):
             if re.search(r"\$\{\{|\$\(\w", str(step.get(key, ""))):
                 yield f"{file.name}: an expression stands inside a script; pass it through env"
-    if "isSecret" in text or re.search(r"System\.AccessToken", text, re.IGNORECASE):
+    given = [step for step in walked(yaml.safe_load(text)) if TOKEN in json.dumps(step.get("env", {}))]
+    is_told = [WITH_TOKEN.fullmatch(step.get("bash", "")) and step["env"]["SYSTEM_ACCESSTOKEN"] for step in given]
+    if "isSecret" in text or text.lower().count(TOKEN.lower()) != len(given) or not all(is_told):
         yield f"{file.name}: reads a secret"
     if re.search(r"^resources:|@\w+\s*$", re.sub(r"\w+@\d+", "", text), re.MULTILINE):
         yield f"{file.name}: takes files from another repository"
@@ -194,14 +200,15 @@ def job_violations(job: Job, repository: Path) -> Iterator[str]:
     """Rules for a job."""
     if not isinstance(job.body.get("timeoutInMinutes"), int):
         yield "has no timeout"
-    if job.body.get("pool") != {"vmImage": "ubuntu-24.04"}:
-        yield "does not run on ubuntu-24.04"
+    pool = next((item["value"] for item in job.variables if item.get("name") == "pool"), "")
+    if job.body.get("pool") != ({"name": pool} if pool and job.connections else {"vmImage": "ubuntu-24.04"}):
+        yield "does not run on ubuntu-24.04, or where the project says"
     if not job.title:
         yield "has no name"
     if [step.get("checkout") for step in job.steps][:1] != ["self"]:
         yield "does not check out first"
     names = [str(name) for item in job.variables for name in (item.get("name"), item.get("group")) if name]
-    names += [name for step in job.steps for name in step.get("env", {})]
+    names += [name for step in job.steps for name in step.get("env", {}) if name != "SYSTEM_ACCESSTOKEN"]
     if secrets := [name for name in names if SECRET.search(name)]:
         yield f"knows a secret: {secrets}"
     known = (
@@ -327,6 +334,10 @@ def test_our_own_rules_hold(shipped: Path) -> None:
         ("score.yml", "variables.project", "variables.projekt", "variables.projekt"),
         ("infra.yml", "dependsOn: plan_", "dependsOn: plann_", "does not exist"),
         ("infra.yml", "- ${{ else }}:", "- ${{ if eq('a', 'a') }}:", "a pull request deploys"),
+        ("infra.yml", "name: ${{ variables.pool }}", "name: theirs", "where the project says"),
+        ("infra.yml", "scripts/comment.sh", "scripts/install.sh", "reads a secret"),
+        ("templates/drift.yml", "CODE: $(code)", "CODE: $(System.AccessToken)", "reads a secret"),
+        ("templates/drift.yml", "CODE: $(code)", "CODE: $(coda)", "nothing sets: ['coda']"),
         ("templates/plan.yml", "-plan-${{", "-${{", "signs in as"),
         ("templates/plan.yml", ", ne(variables['System.PullRequest.IsFork'], 'True')", "", "for a fork"),
         ("templates/plan.yml", "System.PullRequest.IsFork", "System.PullRequest.IsForked", "nothing sets"),
@@ -366,8 +377,10 @@ def test_a_pull_request_has_no_stage_that_deploys(shipped: Path) -> None:
     """Its run of `infra` plans for every environment, with the planners only; by hand it plans and deploys for one."""
     file = shipped / ".azuredevops/infra.yml"
     requested = azure_pipelines.jobs(azure_pipelines.expand(file, "PullRequest"))
-    assert [job.name for job in requested] == [f"plan_{name}" for name in ENVIRONMENTS]
-    assert [job.connections for job in requested] == [{f"taxi-fares-plan-{name}"} for name in ENVIRONMENTS]
+    assert [(job.name, job.connections) for job in requested] == [
+        *((f"plan_{name}", {f"taxi-fares-plan-{name}"}) for name in ENVIRONMENTS),
+        ("comment", set()),
+    ]
     by_hand = azure_pipelines.jobs(azure_pipelines.expand(file, "Manual", environment="prod"))
     assert [(job.name, job.connections) for job in by_hand] == [
         ("plan_prod", {"taxi-fares-plan-prod"}),
@@ -426,7 +439,12 @@ def script(repository: Path, name: str, *arguments: str, cwd: Path, **env: str) 
     places = {"AGENT_TEMPDIRECTORY": str(cwd), "BUILD_ARTIFACTSTAGINGDIRECTORY": str(cwd / "staging"), "PATH": path}
     file = repository / ".azuredevops/scripts" / name
     return subprocess.run(
-        ["bash", file, *arguments], cwd=cwd, env=os.environ | places | env, capture_output=True, text=True, check=False
+        ["bash", file, *arguments],
+        cwd=cwd,
+        env=os.environ | places | {"ANSWER": ""} | env,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -506,7 +524,7 @@ def test_a_plan_becomes_the_summary(shipped: Path, signed_in: Path) -> None:
     done = script(shipped, "task.sh", cwd=signed_in, TASK="infra-plan", NEEDS="", SUMMARY="True")
     printed = "run poe infra-plan: client tenant subscription AzureCliCredential\n"
     assert done.stdout == f"{printed}##vso[task.uploadsummary]{signed_in}/infra-plan.md\n"
-    assert (signed_in / "infra-plan.md").read_text("utf-8") == f"```\n{printed}```\n"
+    assert (signed_in / "infra-plan.md").read_text("utf-8") == f"```text\n{printed}```\n"
 
 
 def test_a_task_without_its_rows_is_passed_over(shipped: Path, signed_in: Path) -> None:

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Usage: clean.sh FILE
 # Prints the text of a tool so that it can stand in a block of Markdown: it cannot end the block, has no control characters,
-# and is no longer than a comment may be. Terraform and Azure hide what they know to be secret; what only its name gives away
-# is hidden here.
+# and is no longer than a comment may be. The tools hide what they know to be secret; what only its name gives away is hidden
+# here.
 set -euo pipefail
 
 limit=60000 # bytes; GitHub takes 65536 characters, Azure DevOps more
