@@ -686,8 +686,7 @@ def test_each_plan_becomes_a_comment(shipped: Path, plans: Path) -> None:
     done = comment(shipped, plans)
     assert done.returncode == 0, done.stderr
     assert gh_calls(plans) == [
-        ["api", "--silent", "--method", "POST", "repos/us/here/issues/7/comments"]
-        + ["--field", f"body=@plans/plan-{name}.txt.md"]
+        f"api --silent --method POST repos/us/here/issues/7/comments --field body=@plans/plan-{name}.txt.md".split()
         for name in ("dev", "prod")
     ]
     assert (plans / "plans/plan-dev.txt.md").read_text("utf-8") == (

@@ -51,9 +51,6 @@ def what_if(arguments: list[str]) -> Json:
         found: Json = answer.get("properties") or answer
     except (ValueError, AttributeError) as error:
         raise DriftError("az deployment group what-if printed no JSON object") from error
-    kinds = {change.get("changeType") for change in found.get("changes") or []}
-    if unknown := kinds - CHANGED - LEFT_OUT.keys() - {UNCHANGED}:
-        raise DriftError(f"what-if knows changes that this script does not: {sorted(map(str, unknown))}")
     return found
 
 
@@ -131,11 +128,14 @@ def report(found: Json) -> tuple[list[str], bool]:
         DriftError: the answer has another form than the documented one.
     """
     try:
-        changed = [change for change in found.get("changes") or [] if change["changeType"] in CHANGED]
-        drifted = [lines for change in changed if (lines := judged(change))]
+        changes = found.get("changes") or []
+        unknown = {change["changeType"] for change in changes} - CHANGED - LEFT_OUT.keys() - {UNCHANGED}
+        drifted = [lines for change in changes if change["changeType"] in CHANGED and (lines := judged(change))]
         told = notes(found)
     except (AttributeError, KeyError, TypeError) as error:
         raise DriftError(f"what-if answered in a form that this script does not know: {error!r}") from error
+    if unknown:
+        raise DriftError(f"what-if knows changes that this script does not: {sorted(map(str, unknown))}")
     printed = [f"Resources that are not as the files say: {len(drifted)}"]
     for lines in drifted:
         printed += ["", *lines]
