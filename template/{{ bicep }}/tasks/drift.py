@@ -67,7 +67,7 @@ def differences(changes: list[Json], prefix: str = "", *, in_list: bool = False)
 def differs(change: Json, path: str, *, in_list: bool) -> bool:
     """Whether a property without parts differs.
 
-    A property that the files do not name has its default in Azure, which what-if tells as deleted. A tag has no default,
+    A property that the files do not name has its default in Azure, which what-if calls deleted. A tag has no default,
     nor has an entry of a list that the files name: somebody added it.
     """
     before, after = change.get("before"), change.get("after")
