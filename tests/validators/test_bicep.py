@@ -672,7 +672,7 @@ def poe(project: Path, task: str, **environment: str) -> subprocess.CompletedPro
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
 
 
-@pytest.mark.parametrize("task", ["infra-plan", "infra-deploy", "infra-outputs"])
+@pytest.mark.parametrize("task", ["infra-plan", "infra-drift", "infra-deploy", "infra-outputs"])
 def test_a_task_without_a_resource_group_says_so(project: Path, task: str) -> None:
     """Without AZURE_RESOURCE_GROUP a task ends with one clear line and status 2 before it calls Azure."""
     done = poe(project, task)

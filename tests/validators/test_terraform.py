@@ -980,7 +980,7 @@ def test_documentation_lists_the_rules_that_do_not_hold(project: Path, platform:
 
 # --- tasks
 
-TASKS = ("infra-plan", "infra-deploy", "infra-outputs")
+TASKS = ("infra-plan", "infra-drift", "infra-deploy", "infra-outputs")
 
 # Writes down how it was called and with which subscription; says something, and prints outputs when asked for them.
 RECORDER = """#!/bin/sh
@@ -989,6 +989,7 @@ case "$2" in
   output) echo '{"compute_name": {"value": "cpu"}, "workspace_name": {"value": "mlw-x"}}' ;;
   *) echo "$2 done" ;;
 esac
+[ "$2" != plan ] || exit "${PLAN_ENDS_WITH:-0}"
 exit "${FAILS_WITH:-0}"
 """
 
@@ -1017,11 +1018,19 @@ def calls(project: Path) -> list[list[str]]:
 
 
 def test_the_validation_task_runs_every_check(aml: Path) -> None:
-    """`poe infra-validate` checks form and types and runs the project's tests, and fails when the form is not right."""
+    """`poe infra-validate` checks form and types, runs the project's tests and lints, and fails when the form is not right.
+
+    The linter is a stand-in: it has no package from which these tests could install it.
+    """
+    (aml / "bin").mkdir()
+    (aml / "bin/tflint").write_text('#!/bin/sh\necho "tflint $*"\n', "utf-8")
+    (aml / "bin/tflint").chmod(0o755)
     with provider(aml) as environment:
+        environment = {**environment, "PATH": f"{aml / 'bin'}:{environment['PATH']}"}
         done = poe(aml, "infra-validate", environment)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "The configuration is valid" in done.stdout and "passed, 0 failed" in done.stdout
+        assert done.stdout.endswith("tflint --chdir=infra --init\ntflint --chdir=infra\n")
         change(aml, "infra/main.tf", "locals {", "locals  {")
         assert poe(aml, "infra-validate", environment).returncode != 0
 
@@ -1072,6 +1081,24 @@ def test_a_plan_needs_no_right_to_write(ready: Path, environment: str) -> None:
         ["s", "plan", "-lock=false", f"-var-file={name}.tfvars", "-var=resource_group_name=rg", "-no-color"],
     ]
     assert "plan done" in done.stdout
+
+
+@pytest.mark.parametrize(("terraforms", "ours"), [("0", 0), ("2", 3), ("1", 2)])
+def test_drift_is_told_by_the_exit_code(ready: Path, terraforms: str, ours: int) -> None:
+    """Terraform says 2 for changes and 1 for a failure; the task says 3 and 2, and needs no right to write."""
+    done = recorded(ready, "infra-drift", AZURE_RESOURCE_GROUP="rg", PLAN_ENDS_WITH=terraforms)
+    assert done.returncode == ours, done.stderr
+    assert calls(ready)[1] == [
+        "",
+        "plan",
+        "-detailed-exitcode",
+        "-lock=false",
+        "-var-file=dev.tfvars",
+        "-var=resource_group_name=rg",
+        "-no-color",
+    ]
+    assert done.stdout == "plan done\n"
+    assert ("error: terraform plan failed, see above" in done.stderr) is (ours == 2)
 
 
 def test_a_deployment_asks_nothing_and_waits_for_the_lock(ready: Path) -> None:
