@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -349,7 +349,7 @@ def test_a_group_keeps_its_other_variables(project: Path, cloud: Cloud) -> None:
 def test_what_others_made_is_kept(project: Path, cloud: Cloud) -> None:
     """An assignment, a role and a credential under another name are recognised; a stale condition is renewed in place."""
     applied(project, cloud)
-    renamed = {}
+    renamed: dict[str, Json] = {}
     for path in list(cloud.things):
         if ASSIGNMENTS in path or "federatedidentitycredentials" in path:
             renamed[f"{path.rpartition('/')[0]}/by-hand-{len(renamed)}"] = cloud.things.pop(path)
@@ -641,13 +641,16 @@ FAULTS: dict[str, tuple[str, str]] = {
 }
 
 
+def listed(cloud: Cloud, name: str) -> list[Json]:
+    """What Azure lists by a name, such as the sizes of machines, wherever that is."""
+    return next((thing["value"] for path, thing in cloud.things.items() if path.endswith(f"/{name}")), [])
+
+
 def spoil(project: Path, cloud: Cloud, fault: str) -> None:
     """Take one thing away, or put one wrong."""
     bicep, tfvars = project / "infra/dev.parameters.json", project / "infra/dev.tfvars"
     plan, locations = project / "infra/network.json", "/locations/westeurope"
-    sizes, usages = (
-        next((t["value"] for p, t in cloud.things.items() if p.endswith(n)), []) for n in ("vmsizes", "usages")
-    )
+    sizes, usages = (listed(cloud, name) for name in ("vmsizes", "usages"))
     assert locations in "".join(cloud.things) or not bicep.is_file()
 
     def assigned(role: str) -> tuple[str, Json]:
@@ -668,7 +671,7 @@ def spoil(project: Path, cloud: Cloud, fault: str) -> None:
     def planned(new: dict[str, Any]) -> None:
         plan.write_text(json.dumps({"dev": new}), "utf-8")
 
-    faults = {
+    faults: dict[str, Callable[[], object]] = {
         "a subject that GitHub no longer sends": lambda: setattr(cloud, "prefix", PREFIXES[1]),
         "a role that was taken away": lambda: cloud.things.pop(assigned(BUILT_IN["Contributor"])[0]),
         "an older condition": lambda: assigned("f58310d9")[1]["properties"].update(condition="older"),

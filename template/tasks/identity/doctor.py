@@ -102,7 +102,8 @@ def filled_in(found: Findings, environment: str, values: Mapping[str, Any]) -> N
     for name, mend in wanted.items():
         # In prod people may have no business.
         if name in values and not (name == "people_group_id" and environment == "prod"):
-            found.check(bool(values[name]), f"{name.replace('_', ' ')} of {environment}", f"write it into infra/: {mend}")
+            what = f"{name.replace('_', ' ')} of {environment}"
+            found.check(bool(values[name]), what, f"write it into infra/: {mend}")
 
 
 def network(found: Findings, environment: str, values: Mapping[str, Any]) -> None:
