@@ -38,6 +38,12 @@ VARIANTS = {
 }
 # How GitHub begins a subject, for an older and for a newer repository.
 PREFIXES = ["repo:owner/plums", "repo:owner@12/plums@345"]
+# The account that holds Terraform's state, as Azure lists it.
+STATE = {
+    "id": f"{ROOT}/resourceGroups/rg-state/providers/Microsoft.Storage/storageAccounts/sttfplums",
+    "name": "sttfplums",
+    "type": "Microsoft.Storage/storageAccounts",
+}
 BUILT_IN = {name: guid for guid, name in ROLES.items()}
 LINE = re.compile(r"(?:is there|would make|would change|made|changed) +(.+)")
 
@@ -385,14 +391,10 @@ def test_the_state_can_be_read_by_one_and_written_by_the_other(project: Path, cl
     backend = project / "infra/dev.tfbackend"
     backend.write_text(backend.read_text("utf-8").replace('= ""', '= "sttfplums"'), "utf-8")
     assert "storage account sttfplums is not in this subscription" in refusal(run(project, cloud))
-    account = f"{ROOT}/resourceGroups/rg-state/providers/Microsoft.Storage/storageAccounts/sttfplums"
-    accounts = [
-        {"id": account, "name": "sttfplums", "type": "Microsoft.Storage/storageAccounts"},
-        {"id": "/other", "name": "stother", "type": "Microsoft.Storage/storageAccounts"},
-    ]
+    accounts = [STATE, STATE | {"id": "/other", "name": "stother"}]
     cloud.things[f"{ROOT}/resources".lower()] = {"value": accounts}
     found = ids(applied(project, cloud))
-    container = f"{account}/blobServices/default/containers/tfstate-dev"
+    container = f"{STATE['id']}/blobServices/default/containers/tfstate-dev"
     assert ("Storage Blob Data Reader", container) in assignments(cloud, found["PLANNER"])
     assert ("Storage Blob Data Contributor", container) in assignments(cloud, found["DEPLOYER"])
     assert [scope for _, scope in assignments(cloud, found["PLANNER"])].count(container) == 1
@@ -551,8 +553,7 @@ def healthy(project: Path, cloud: Cloud, kind: str) -> None:
         text = re.sub(r"^(budget_emails\s*=).*$", r'\1 ["plum@example.com"]', file.read_text("utf-8"), flags=re.M)
         file.write_text(re.sub(r"^(budget_start_date\s*=).*$", r'\1 "2026-01-01"', text, flags=re.M), "utf-8")
         backend.write_text(backend.read_text("utf-8").replace('= ""', '= "sttfplums"'), "utf-8")
-        account = {"id": "/state", "name": "sttfplums", "type": "Microsoft.Storage/storageAccounts"}
-        cloud.things[f"{ROOT}/resources".lower()] = {"value": [account]}
+        cloud.things[f"{ROOT}/resources".lower()] = {"value": [STATE]}
     if kind.startswith("github"):
         for name in rights(project)["variables"]:
             variable(cloud, name, "plum")

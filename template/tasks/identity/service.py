@@ -7,6 +7,7 @@ says (Retry-After) and tries again after a broken connection. A token of Azure g
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -29,6 +30,9 @@ from azure.identity import AzureCliCredential
 Json = dict[str, Any]
 Query = Mapping[str, str]
 Policy = HTTPPolicy[Any, Any] | SansIOHTTPPolicy[Any, Any]
+
+# The libraries log what is raised anyway, and would print it a second time.
+logging.getLogger("azure").addHandler(logging.NullHandler())
 
 # What a secret looks like: tokens of Entra, GitHub and Databricks, client secrets, keys, signatures.
 SECRET = re.compile(
