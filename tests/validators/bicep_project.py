@@ -85,11 +85,11 @@ def _assignments(project: Path) -> Iterator[Assignment]:
     modules = [item for file in granting(project) for item in parse(file)["modules"].items()]
     for name, module in modules:
         for entry in body_of(module)["params"].get("assignments", []):
-            for principal in _principals(module, entry["principalId"]):
+            for principal in principals(module, entry["principalId"]):
                 yield Assignment(name.removesuffix("Roles"), principal, entry["role"]["operator"]["operands"]["operand_2"])
 
 
-def _principals(module: Json, principal: Any) -> list[str]:
+def principals(module: Json, principal: Any) -> list[str]:
     """Whom an assignment names; where that is the item of a loop, the lists that are joined for the loop."""
     name = next(accessors(principal), (principal,))[0]
     loop = module["config"].get("loop_type", {}).get("detail", {})
