@@ -86,7 +86,9 @@ def _assignments(project: Path) -> Iterator[Assignment]:
     for name, module in modules:
         for entry in body_of(module)["params"].get("assignments", []):
             for principal in _principals(module, entry["principalId"]):
-                yield Assignment(name.removesuffix("Roles"), principal, entry["role"]["operator"]["operands"]["operand_2"])
+                yield Assignment(
+                    name.removesuffix("Roles"), principal, entry["role"]["operator"]["operands"]["operand_2"]
+                )
 
 
 def _principals(module: Json, principal: Any) -> list[str]:
