@@ -39,6 +39,7 @@ from bicep_project import (
     outputs,
     resources,
     roles,
+    root,
     subnets,
     values,
     zones,
@@ -664,7 +665,7 @@ def test_what_cannot_be_made_again_can_be_locked(project: Path) -> None:
 def diagnostic_problems(project: Path) -> list[str]:
     """Resources whose logs nobody keeps, or other logs than decided, and types about which nothing is decided."""
     kept = {
-        (found.file, next(accessors(found.body["scope"]), (found.body["scope"],))[0]): [
+        (found.file, root(found.body["scope"])): [
             log["categoryGroup"] for log in at(found.body, "properties.logs") if log["enabled"]
         ]
         for found in resources(project)
@@ -733,8 +734,6 @@ def test_everything_carries_the_tags(project: Path) -> None:
 # --- a private network
 
 
-# Where pycep keeps the name of the list in `securityGroups[index].id`.
-GROUP_OF_SUBNET = "networkSecurityGroup.id.operator.operands.operand_1.operator.operands.operand_1"
 ZONE_ID = "${zoneGroupId}/providers/Microsoft.Network/privateDnsZones/${zone}"
 
 
@@ -755,7 +754,8 @@ def subnet_problems(project: Path) -> list[str]:
     network = body_of(tree["resources"]["network"])
     rules = {name: found["value"] for name, found in tree["variables"].items()}
     listed = subnets(project)
-    found = [] if at(network, f"properties.subnets.properties.{GROUP_OF_SUBNET}") == "securityGroups" else ["no group"]
+    group = at(network, "properties.subnets.properties.networkSecurityGroup.id")
+    found = [] if root(group) == "securityGroups" else ["no group"]
     found += [f"{name}: no rule" for name, subnet in listed.items() if not rules[subnet["rules"]]]
     found += [
         f"{name}: {rule['name']} lets in"
@@ -775,10 +775,10 @@ def endpoint_problems(project: Path, platform: str) -> list[str]:
     found += sorted(wanted ^ zones(project))
     for file, name, over in (("private-dns", "links", "zones"), ("private-endpoints", "names", "endpoints")):
         resource = parse(project / f"infra/modules/{file}.bicep")["resources"].get(name, {})
-        if at(resource, "config.loop_type.detail.array_name") != over:
+        if resource.get("config", {}).get("loop_type", {}).get("detail", {}).get("array_name") != over:
             found.append(f"{file}: no {name}")
     made = {resource.name: resource.body for resource in resources(project)}
-    if at(made.get("links"), "properties.virtualNetwork.id.operator.operands.operand_1") != "network":
+    if root(at(made.get("links"), "properties.virtualNetwork.id")) != "network":
         found.append("links: another network")
     if at(made.get("names"), "properties.privateDnsZoneConfigs.properties.privateDnsZoneId") != ZONE_ID:
         found.append("names: another zone")
