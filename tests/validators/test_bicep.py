@@ -142,7 +142,7 @@ RAG_SETTINGS: Settings = {
 }
 
 # What a private network decides otherwise: nothing has a public endpoint, and what has a firewall shuts it.
-PRIVATE_VALUES = {
+PRIVATE_VALUES: Mapping[str, Mapping[Any, Any]] = {
     "properties.publicNetworkAccess": {"Enabled": "Disabled", "enabled": "disabled"},
     "properties.networkAcls.defaultAction": {"Allow": "Deny"},
     "properties.properties.enableNodePublicIp": {True: False},
