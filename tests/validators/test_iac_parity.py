@@ -601,7 +601,7 @@ def principals(project: Path) -> tuple[dict[str, str], dict[str, str]]:
     made = {
         name: resource["type"]
         for file in bicep.granting(project)
-        for name, resource in parse(file)["resources"].items()
+        for name, resource in parse(file).get("resources", {}).items()
     }
     module = parse(project / "infra/platform.bicep")["modules"].get("rag")
     given = body_of(module)["params"] if module else {}
