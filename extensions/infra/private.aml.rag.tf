@@ -6,10 +6,11 @@ locals {
   }
 
   # Services that machines of Azure ML reach over endpoints in the network that Azure keeps.
-  reached = merge(
-    { account = { id = azurerm_cognitive_account.main.id, group = "account" } },
-    local.has_search ? { search = { id = azurerm_search_service.main[0].id, group = "searchService" } } : {},
-  )
+  reachable = {
+    account = { given = true, id = azurerm_cognitive_account.main.id, group = "account" }
+    search  = { given = local.has_search, id = one(azurerm_search_service.main[*].id), group = "searchService" }
+  }
+  reached = { for key, service in local.reachable : key => service if service.given }
 }
 
 # The workspace asks for these endpoints and agrees to them itself.

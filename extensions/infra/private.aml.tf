@@ -2,20 +2,21 @@
 locals {
   platform_subnets = {} # machines of Azure ML live in a network that Azure keeps
 
-  platform_endpoints = merge(
-    {
-      blob      = { id = azurerm_storage_account.main.id, group = "blob", zones = ["privatelink.blob.core.windows.net"] }
-      file      = { id = azurerm_storage_account.main.id, group = "file", zones = ["privatelink.file.core.windows.net"] }
-      queue     = { id = azurerm_storage_account.main.id, group = "queue", zones = ["privatelink.queue.core.windows.net"] }
-      table     = { id = azurerm_storage_account.main.id, group = "table", zones = ["privatelink.table.core.windows.net"] }
-      vault     = { id = azurerm_key_vault.main.id, group = "vault", zones = ["privatelink.vaultcore.azure.net"] }
-      registry  = { id = azurerm_container_registry.main.id, group = "registry", zones = ["privatelink.azurecr.io"] }
-      workspace = { id = azurerm_machine_learning_workspace.main.id, group = "amlworkspace", zones = local.workspace_zones }
-    },
-    var.model_registry ? {
-      modelregistry = { id = azapi_resource.model_registry[0].id, group = "amlregistry", zones = ["privatelink.api.azureml.ms"] }
-    } : {},
-  )
+  platform_endpoints = {
+    blob      = { id = azurerm_storage_account.main.id, group = "blob", zones = ["privatelink.blob.core.windows.net"] }
+    file      = { id = azurerm_storage_account.main.id, group = "file", zones = ["privatelink.file.core.windows.net"] }
+    queue     = { id = azurerm_storage_account.main.id, group = "queue", zones = ["privatelink.queue.core.windows.net"] }
+    table     = { id = azurerm_storage_account.main.id, group = "table", zones = ["privatelink.table.core.windows.net"] }
+    vault     = { id = azurerm_key_vault.main.id, group = "vault", zones = ["privatelink.vaultcore.azure.net"] }
+    registry  = { id = azurerm_container_registry.main.id, group = "registry", zones = ["privatelink.azurecr.io"] }
+    workspace = { id = azurerm_machine_learning_workspace.main.id, group = "amlworkspace", zones = local.workspace_zones }
+    modelregistry = {
+      given = var.model_registry
+      id    = one(azapi_resource.model_registry[*].id)
+      group = "amlregistry"
+      zones = ["privatelink.api.azureml.ms"]
+    }
+  }
   workspace_zones = ["privatelink.api.azureml.ms", "privatelink.notebooks.azure.net"]
 }
 

@@ -65,6 +65,13 @@ def at(body: Any, path: str) -> Any:
     return body
 
 
+def root(value: Any) -> str:
+    """The name that an access begins with, `groups` of `groups[index].id`; nothing for what is none."""
+    while isinstance(value, dict):
+        value = at(value, "operator.operands.operand_1")
+    return value if isinstance(value, str) else ""
+
+
 def granting(project: Path) -> list[Path]:
     """The files that hold roles and give them: platform.bicep, and that of a project type which has more."""
     return [path for name in ("platform", "rag") if (path := project / f"infra/{name}.bicep").is_file()]
@@ -85,13 +92,15 @@ def _assignments(project: Path) -> Iterator[Assignment]:
     modules = [item for file in granting(project) for item in parse(file)["modules"].items()]
     for name, module in modules:
         for entry in body_of(module)["params"].get("assignments", []):
-            for principal in _principals(module, entry["principalId"]):
-                yield Assignment(name.removesuffix("Roles"), principal, entry["role"]["operator"]["operands"]["operand_2"])
+            for principal in principals(module, entry["principalId"]):
+                yield Assignment(
+                    name.removesuffix("Roles"), principal, entry["role"]["operator"]["operands"]["operand_2"]
+                )
 
 
-def _principals(module: Json, principal: Any) -> list[str]:
+def principals(module: Json, principal: Any) -> list[str]:
     """Whom an assignment names; where that is the item of a loop, the lists that are joined for the loop."""
-    name = next(accessors(principal), (principal,))[0]
+    name = root(principal)
     loop = module["config"].get("loop_type", {}).get("detail", {})
     if name != loop.get("item_name"):
         return [name]

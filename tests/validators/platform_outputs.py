@@ -46,7 +46,7 @@ OUTPUTS = {**OPEN, **{f"{kind}-private": names for kind, names in OPEN.items()}}
 
 
 def variants_of(kind: str, language: str, names: Iterable[str]) -> list[str]:
-    """The variants whose infrastructure is of a kind, such as `aml` or `aml-rag-private`, in a language. Raises LookupError for none."""
+    """The variants whose infrastructure is of a kind, such as `aml-rag-private`, in a language. Raises LookupError for none."""
     wanted = {*kind.split("-"), language}
     decided = {"rag", "private"}
     split = {name: set(name.split("-")) for name in names}

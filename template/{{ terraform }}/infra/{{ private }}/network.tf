@@ -5,13 +5,11 @@ locals {
   network = jsondecode(file("${path.module}/network.json"))[var.environment]
 
   # Agents of CI and other machines of yours go into `agents`. `machines` may need a way out, private endpoints do not.
-  subnets = merge(
-    {
-      agents            = { range = local.network.subnets.agents, machines = true, delegations = [], rules = local.closed }
-      private-endpoints = { range = local.network.subnets.privateEndpoints, machines = false, delegations = [], rules = local.closed }
-    },
-    local.platform_subnets,
-  )
+  common_subnets = {
+    agents            = { range = local.network.subnets.agents, machines = true, delegations = [], rules = local.closed }
+    private-endpoints = { range = local.network.subnets.privateEndpoints, machines = false, delegations = [], rules = local.closed }
+  }
+  subnets         = merge(local.common_subnets, local.platform_subnets)
   machine_subnets = { for name, subnet in local.subnets : name => subnet if subnet.machines }
 
   # Azure would refuse strangers by itself; written down, the refusal survives a rule that is added later with a higher number.
@@ -94,10 +92,10 @@ resource "azurerm_subnet" "main" {
     for_each = each.value.delegations
 
     content {
-      name = "delegation"
+      name = delegation.value.name
 
       service_delegation {
-        name = delegation.value
+        name = delegation.value.service
         actions = [
           "Microsoft.Network/virtualNetworks/subnets/join/action",
           "Microsoft.Network/virtualNetworks/subnets/prepareNetworkPolicies/action",
