@@ -28,9 +28,11 @@ FUNCTIONS: dict[str, Callable[..., bool]] = {
 }
 # What Azure Pipelines sets by itself and our files read.
 PREDEFINED = {
+    "Agent.TempDirectory",
     "Build.ArtifactStagingDirectory",
     "Build.Reason",
     "Build.SourcesDirectory",
+    "System.AccessToken",
     "System.JobAttempt",
     "System.PullRequest.IsFork",
 }
@@ -91,11 +93,16 @@ class Job:
         return {given["azureSubscription"] for given in inputs if "azureSubscription" in given}
 
 
-def expand(file: Path, reason: str = "Manual", **parameters: Any) -> dict[str, Any]:
-    """A pipeline as it would run, for a reason and with the parameters that somebody chose."""
+def expand(file: Path, reason: str = "Manual", *, pool: str | None = None, **parameters: Any) -> dict[str, Any]:
+    """A pipeline as it would run, for a reason and with the parameters that somebody chose.
+
+    With a pool, as if the project had named its own machines in the variable of that name.
+    """
     content = load(file)
     scope = Scope(chosen(content, parameters, file), {"Build.Reason": reason})
     variables = grown(content.get("variables", []), scope, file)
+    if pool is not None:
+        variables = [item | {"value": pool} if item.get("name") == "pool" else item for item in variables]
     known = {**scope.variables, **{item["name"]: item["value"] for item in variables if "name" in item}}
     rest = {key: value for key, value in content.items() if key not in {"parameters", "variables"}}
     grown_rest = grown(rest, Scope(scope.parameters, known), file)
@@ -133,7 +140,9 @@ def chosen(content: Mapping[str, Any], given: Mapping[str, Any], file: Path) -> 
 def grown(node: Any, scope: Scope, file: Path) -> Any:
     """A part of a file with its expressions worked out and its templates put in."""
     if isinstance(node, dict):
-        return {key: grown(value, scope, file) for key, value in node.items()}
+        # A branch of a mapping gives it its keys.
+        parts = branches([{key: value} for key, value in node.items()], scope)
+        return {key: grown(value, scope, file) for part in parts for key, value in part.items()}
     if isinstance(node, list):
         return [item for part in branches(node, scope) for item in entries(part, scope, file)]
     return worked_out(node, scope) if isinstance(node, str) else node
@@ -156,7 +165,7 @@ def entries(item: Any, scope: Scope, file: Path) -> list[Any]:
 
 
 def branches(items: list[Any], scope: Scope) -> Iterator[Any]:
-    """The entries of a list, of `${{ if }}` and `${{ else }}` only the branch that holds."""
+    """The entries of a list, of `${{ if }}` and `${{ else }}` only the branch that holds. A branch is a list or a mapping."""
     is_open = False
     for item in items:
         key = next(iter(item)) if isinstance(item, dict) and len(item) == 1 else ""
@@ -168,7 +177,8 @@ def branches(items: list[Any], scope: Scope) -> Iterator[Any]:
         holds = (word == "if" or is_open) and (word == "else" or bool(evaluate(condition, scope)))
         is_open = not holds and (word == "if" or is_open)
         if holds:
-            yield from branches(item[key], scope)
+            inner = item[key]
+            yield from branches([{name: inner[name]} for name in inner] if isinstance(inner, dict) else inner, scope)
 
 
 def worked_out(text: str, scope: Scope) -> Any:

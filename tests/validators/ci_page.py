@@ -59,11 +59,6 @@ def shellcheck(tool: str, script: str) -> str:
     return done.stdout
 
 
-def failing(phrases: str, answers: Mapping[str, str | None]) -> dict[str, str | None]:
-    """The same answers, but calls with these phrases fail."""
-    return {phrases: None, **{other: answer for other, answer in answers.items() if other != phrases}}
-
-
 def tried(script: str, folder: Path, answers: Mapping[str, str | None], *programs: str) -> Trial:
     """Run a script with stand-ins for programs. A call is answered by its phrases, as in `show + --query id`; None fails."""
     (folder / "bin").mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,13 @@ from ci_page import option
 from conftest import Matrix
 
 ENVIRONMENTS = ("dev", "staging", "prod")
+# What starts a run, in the words of both.
+REASONS = {
+    "pull_request": "PullRequest",
+    "push": "IndividualCI",
+    "schedule": "Schedule",
+    "workflow_dispatch": "Manual",
+}
 # Jobs that only one side has.
 ONLY_ON_GITHUB = {
     "Security of the workflows": "zizmor reads GitHub's workflows; there is no such tool for Azure Pipelines",
@@ -38,11 +45,13 @@ CONTRACT = {
         "platform-train",
         "platform-score",
     ),
-    *("infra-tools", "infra-validate", "infra-plan", "infra-deploy", "infra-outputs"),
+    *("infra-tools", "infra-validate", "infra-plan", "infra-drift", "infra-deploy", "infra-outputs"),
 }
 # Tasks of the contract that people run: preparing a workspace needs its administrator, a sweep spends a lot.
 BY_HAND = {"platform-setup", "platform-sweep"}
-CALL = re.compile(r"\buv run (poe|pipeline|pre-commit) ([a-z-]+)")
+CALL = re.compile(
+    r"\buv run (poe|pipeline|pre-commit) ([a-z-]+)|(?<=bash )\.(?:github|azuredevops)/(scripts)/(comment|issue)\.sh"
+)
 WORKFLOW_EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}", re.DOTALL)
 
 
@@ -56,7 +65,8 @@ class Job:
     environment: str  # whose identity it has; empty for none
     is_guarded: bool  # whether people and branches decide that it may run
     needs: tuple[str, ...]
-    lock: bool  # whether runs wait for each other
+    lock: bool  # whether runs wait for each other before they change an environment
+    is_placed: bool  # whether a project may choose the machine, so that it stands in its network
 
 
 Jobs = dict[str, Job]
@@ -74,8 +84,8 @@ class Context(SimpleNamespace):
 
 def github_value(expression: str, **names: Any) -> Any:
     """The value of one of our expressions: `&&`, `||`, `==` and two functions mean what they mean in Python."""
-    python = expression.replace("&&", " and ").replace("||", " or ")
-    functions = {"fromJSON": json.loads, "format": lambda text, *values: text.format(*values)}
+    python = re.sub("!(?!=)", " not ", expression.replace("&&", " and ").replace("||", " or "))
+    functions = {"fromJSON": json.loads, "format": lambda text, *values: text.format(*values), "cancelled": bool}
     return eval(" ".join(python.split()), {"__builtins__": {}}, {**functions, **names})  # noqa: S307 - our own files
 
 
@@ -89,7 +99,8 @@ def github_jobs(file: Path, event: str, **inputs: Any) -> Jobs:
     workflow = yaml.safe_load(file.read_text("utf-8"))
     head = Context(repo=Context(full_name="us/here"))
     github = Context(event_name=event, repository="us/here", ref="r", event=Context(pull_request=Context(head=head)))
-    names = {"github": github, "inputs": Context(**inputs)}
+    needs = Context(plan=Context(result="success"))
+    names = {"github": github, "inputs": Context(**inputs), "needs": needs}
     found = {}
     for job in workflow["jobs"].values():
         if not github_value(str(job.get("if", "True")), **names):
@@ -102,17 +113,18 @@ def github_jobs(file: Path, event: str, **inputs: Any) -> Jobs:
 
 def github_matrix(job: Mapping[str, Any], **names: Any) -> list[str]:
     """The environments that a job runs for, or one nothing."""
-    given = job.get("strategy", {}).get("matrix", {}).get("environment")
-    return list(github_value(WORKFLOW_EXPRESSION.fullmatch(given)[1], **names)) if given else [""]  # type: ignore[index]
+    given = job.get("strategy", {}).get("matrix", {}).get("environment", [""])
+    if isinstance(given, str):
+        given = github_value(WORKFLOW_EXPRESSION.fullmatch(given)[1], **names)  # type: ignore[index]
+    return list(given)
 
 
 def github_job(workflow: Mapping[str, Any], job: Mapping[str, Any], **names: Any) -> Job:
     """A job, with what its workflow says about it."""
     environment = github_text(job.get("environment", ""), **names)
+    is_guarded = bool(environment) and not environment.startswith("plan-")
     needed = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
-    titles = [workflow["jobs"][name] for name in needed]
     lock = job.get("concurrency", workflow.get("concurrency", {}))
-    ours = Context(environment=environment.removeprefix("plan-"))
     return Job(
         title=github_text(job["name"], **names),
         calls=tuple(
@@ -123,10 +135,17 @@ def github_job(workflow: Mapping[str, Any], job: Mapping[str, Any], **names: Any
         ),
         timeout=job["timeout-minutes"],
         environment=environment.removeprefix("plan-"),
-        is_guarded=bool(environment) and not environment.startswith("plan-"),
-        needs=tuple(github_text(needed["name"], **{**names, "matrix": ours}) for needed in titles),
-        lock=bool(environment) and lock["cancel-in-progress"] is False,
+        is_guarded=is_guarded,
+        needs=tuple(title for name in needed for title in github_titles(workflow["jobs"][name], **names)),
+        lock=is_guarded and lock["cancel-in-progress"] is False,
+        is_placed="vars.RUNNER" in job["runs-on"],
     )
+
+
+def github_titles(job: Mapping[str, Any], **names: Any) -> list[str]:
+    """The titles of a job, one for each environment that it runs for."""
+    environments = github_matrix(job, **names)
+    return [github_text(job["name"], **{**names, "matrix": Context(environment=one)}) for one in environments]
 
 
 def chosen(step: Mapping[str, Any], **names: Any) -> bool:
@@ -138,7 +157,7 @@ def chosen(step: Mapping[str, Any], **names: Any) -> bool:
 
 def calls(text: str) -> list[str]:
     """What a text runs of this project: tasks, steps of the pipeline, commit hooks."""
-    return [" ".join(found) for found in CALL.findall(text)]
+    return [" ".join(filter(None, found)) for found in CALL.findall(text)]
 
 
 # --- Azure DevOps
@@ -146,8 +165,7 @@ def calls(text: str) -> list[str]:
 
 def azure_jobs(file: Path, event: str, **inputs: Any) -> Jobs:
     """The jobs of a pipeline's run by title."""
-    reason = {"pull_request": "PullRequest", "push": "IndividualCI", "workflow_dispatch": "Manual"}[event]
-    run = azure_pipelines.expand(file, reason, **inputs)
+    run = azure_pipelines.expand(file, REASONS[event], pool="ours", **inputs)
     jobs = azure_pipelines.jobs(run)
     titles = {job.name: job.title for job in jobs}
     return {job.title: azure_job(job, titles) for job in jobs}
@@ -162,8 +180,9 @@ def azure_job(job: azure_pipelines.Job, titles: Mapping[str, str]) -> Job:
         timeout=job.body["timeoutInMinutes"],
         environment=values.get("ENVIRONMENT", ""),
         is_guarded=job.is_deployment,
-        needs=tuple(titles[name] for name in job.needs),
+        needs=tuple(titles.get(name, name) for name in job.needs),
         lock=job.lock == "sequential",
+        is_placed=job.body["pool"] == {"name": "ours"},
     )
 
 
@@ -266,6 +285,8 @@ def test_all_situations_were_compared(github: Path) -> None:
     assert {(name, event): seen.count((name, event)) for name, event in seen} == {
         ("ci", "pull_request"): 1,
         ("ci", "push"): 1,
+        ("drift", "schedule"): 1,
+        ("drift", "workflow_dispatch"): 1,
         ("infra", "pull_request"): 1,
         ("infra", "workflow_dispatch"): 3,
         ("score", "workflow_dispatch"): 3,
@@ -292,6 +313,12 @@ def test_what_one_side_lacks_is_still_there(github: Path) -> None:
         ("infra.yml", "          environment: staging\n", "          environment: dev\n", "'Plan for staging'"),
         ("infra.yml", "        dependsOn: plan_${{ parameters.environment }}\n", "", "needs"),
         ("infra.yml", "task: infra-deploy", "task: infra-plan", "calls"),
+        ("infra.yml", "dependsOn: [plan_dev, plan_staging, plan_prod]", "dependsOn: [plan_dev]", "needs"),
+        ("infra.yml", "scripts/comment.sh", "scripts/clean.sh", "calls"),
+        ("train.yml", "name: ${{ variables.pool }}", "name: theirs", "is_placed: True on GitHub, False"),
+        ("templates/drift.yml", "task: infra-drift", "task: infra-plan", "calls"),
+        ("templates/drift.yml", "timeoutInMinutes: 30", "timeoutInMinutes: 60", "timeout"),
+        ("drift.yml", "      environment: prod\n", "      environment: dev\n", "'Look for drift in prod'"),
     ],
 )
 def test_a_difference_is_found(
@@ -310,6 +337,8 @@ def test_a_difference_is_found(
         ("infra.yml", "      cancel-in-progress: false", "      cancel-in-progress: true", "lock"),
         ("train.yml", "        run: uv run pipeline sample\n", "        run: echo\n", "calls"),
         ("score.yml", "timeout-minutes: 350", "timeout-minutes: 35", "timeout"),
+        ("score.yml", "${{ vars.RUNNER || 'ubuntu-24.04' }}", "ubuntu-24.04", "is_placed: False on GitHub, True"),
+        ("drift.yml", "[dev, staging, prod]", "[dev, prod]", "'Look for drift in staging'"),
     ],
 )
 def test_a_difference_on_github_is_found(
@@ -333,6 +362,43 @@ def change(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new), "utf-8")
 
 
+# --- what they share
+
+
+def script(project: Path, name: str) -> str:
+    """The text of a script beside the workflows or pipelines."""
+    folder = project / (".github" if (project / ".github").is_dir() else ".azuredevops")
+    return (folder / "scripts" / name).read_text("utf-8")
+
+
+def test_both_clean_a_text_alike(github: Path, azure_devops: Path) -> None:
+    """What may be shown in a summary, a comment or an issue is decided by the same script."""
+    assert script(github, "clean.sh") == script(azure_devops, "clean.sh")
+
+
+def test_both_say_the_same(github: Path, azure_devops: Path) -> None:
+    """Comments begin alike, and issues have the same title and label."""
+    for name, pattern in (("comment.sh", r"plan for \$environment|### .*\$environment"), ("issue.sh", r"^title=.*$")):
+        ours, theirs = (re.findall(pattern, script(side, name), re.MULTILINE) for side in (github, azure_devops))
+        assert ours == theirs and ours
+
+
+def checkouts(side: Path) -> list[dict[str, Any]]:
+    """How the jobs that plan and deploy get the files."""
+    if (side / ".github").is_dir():
+        jobs = yaml.safe_load(workflow(side, "infra").read_text("utf-8"))["jobs"]
+        steps = [step for name in ("plan", "deploy") for step in jobs[name]["steps"]]
+        return [step.get("with", {}) for step in steps if "actions/checkout" in str(step.get("uses"))]
+    run = azure_pipelines.expand(pipeline(side, "infra"), "Manual", environment="prod")
+    return [step for job in azure_pipelines.jobs(run) for step in job.steps if "checkout" in step]
+
+
+def test_what_is_deployed_is_what_was_planned(github: Path, azure_devops: Path) -> None:
+    """Plan and deployment are jobs of one run and take its commit: neither names another branch, commit or repository."""
+    assert checkouts(github) == [{"persist-credentials": False}] * 2
+    assert checkouts(azure_devops) == [{"checkout": "self", "fetchDepth": 1, "persistCredentials": False}] * 2
+
+
 # --- what starts them
 
 
@@ -342,7 +408,7 @@ class Start:
 
     on_pull_request: tuple[str, ...] | None  # the paths, empty for all; None for never
     on_push: tuple[str, ...]
-    schedule: str  # a line that a team uncomments
+    schedule: tuple[str, bool] | None  # the time, and whether it is in force or a line that a team uncomments
     choices: Mapping[str, tuple[str, str, object, tuple[str, ...]]]  # words, kind, default, values
 
 
@@ -357,7 +423,7 @@ def github_start(file: Path) -> Start:
     return Start(
         on_pull_request=paths if "pull_request" in triggers else None,
         on_push=tuple((triggers.get("push") or {}).get("branches", ())),
-        schedule=commented_schedule(file),
+        schedule=schedule(file),
         choices={
             name: (item["description"], KINDS[item["type"]], item["default"], tuple(item.get("options", ())))
             for name, item in inputs.items()
@@ -372,7 +438,7 @@ def azure_start(file: Path, policies: Mapping[str, tuple[str, ...]]) -> Start:
     return Start(
         on_pull_request=policies.get(file.stem),
         on_push=() if trigger == "none" else tuple(trigger["branches"]["include"]),
-        schedule=commented_schedule(file),
+        schedule=schedule(file),
         choices={
             item["name"]: (item["displayName"], item["type"], item["default"], tuple(item.get("values", ())))
             for item in content.get("parameters", [])
@@ -380,16 +446,26 @@ def azure_start(file: Path, policies: Mapping[str, tuple[str, ...]]) -> Start:
     )
 
 
-def commented_schedule(file: Path) -> str:
-    """The times of a schedule that is there to be uncommented; none in force."""
+def schedule(file: Path) -> tuple[str, bool] | None:
+    """The time of a schedule, and whether it is in force: otherwise its line is there to be uncommented."""
     lines = re.findall(r'^\s*(#?)\s*- cron: "(.*)"$', file.read_text("utf-8"), re.MULTILINE)
-    assert all(mark for mark, _ in lines), f"{file.name} has a schedule in force"
-    return " ".join(time for _, time in lines)
+    assert len(lines) <= 1, f"{file.name} has several schedules"
+    return (lines[0][1], not lines[0][0]) if lines else None
+
+
+def test_only_the_look_for_drift_is_scheduled_at_once(github: Path) -> None:
+    """It costs nothing in Azure and passes over what is not configured; the others wait for somebody to want them."""
+    times = {name: schedule(workflow(github, name)) for name in names(github)}
+    assert {name: is_on for name, (_, is_on) in ((name, time) for name, time in times.items() if time)} == {
+        "drift": True,
+        "score": False,
+        "train": False,
+    }
 
 
 def policies(azure_devops: Path, folder: Path) -> dict[str, tuple[str, ...]]:
     """The policies of the branch that docs/ci.md makes: the pipeline, and the paths that a pull request must touch."""
-    script = ci_page.scripts((azure_devops / "docs/ci.md").read_text("utf-8"))[1]
+    (script,) = ci_page.scripts((azure_devops / "docs/ci.md").read_text("utf-8"))
     trial = ci_page.tried(script, folder, {"pipelines create": "7", "repos show": "r"}, "az")
     made = trial.called("az", "repos", "policy", "build", "create")
     return {option(call, "--display-name"): tuple(paths(call)) for call in made}
@@ -415,6 +491,7 @@ def test_the_same_starts_them(github: Path, azure_devops: Path, tmp_path: Path) 
     [
         (".azuredevops/ci.yml", "include: [main]", "include: [main, develop]"),
         (".azuredevops/train.yml", 'cron: "17 4', 'cron: "18 4'),
+        (".azuredevops/drift.yml", '  - cron: "17 3', '  # - cron: "17 3'),
         (".azuredevops/train.yml", "default: dev", "default: prod"),
         (".azuredevops/train.yml", "values: [dev, staging, prod]", "values: [dev, prod]"),
         (".azuredevops/score.yml", "displayName: Environment to score in", "displayName: Environment"),

@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -22,10 +23,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
-import ci_page
 import pytest
 import yaml
-from ci_page import option
 from conftest import Matrix
 from tools import command
 
@@ -38,6 +37,10 @@ UNKNOWN_TO_CI = re.compile(
     r"\b(classical|cv|nlp|rag|classification|regression|aml|databricks|machine learning|bicep|terraform)\b",
     re.IGNORECASE,
 )
+# Rights to write what people read, and the only scripts that have the token for it.
+READ_BY_PEOPLE = {"issues", "pull-requests"}
+WITH_TOKEN = re.compile(r"bash \.github/scripts/(comment|issue)\.sh .*")
+CHOSEN_RUNNER = "${{ vars.RUNNER || 'ubuntu-24.04' }}"
 SCHEMAS = {
     "vendor.github-workflows": ".github/workflows/*.yml",
     "vendor.dependabot": ".github/dependabot.yml",
@@ -147,7 +150,7 @@ def test_actionlint_finds_nothing(repository: Path) -> None:
         ("needs: plan", "needs: plam", "plam"),
         ("matrix.environment }}", "matrix.enviroment }}", "enviroment"),
         ("id-token: write", "id-tokens: write", "id-tokens"),
-        ('"$RUNNER_TEMP/plan.txt"', "$RUNNER_TEMP/plan.txt", "SC2086"),
+        ('"$RUNNER_TEMP/outputs.txt"', "$RUNNER_TEMP/outputs.txt", "SC2086"),
     ],
 )
 def test_actionlint_turns_red(shipped: Path, old: str, new: str, finding: str) -> None:
@@ -309,14 +312,29 @@ def job_violations(job: Mapping[str, Any]) -> Iterator[str]:
     """Rules for a job."""
     if not isinstance(job.get("timeout-minutes"), int):
         yield "has no timeout"
-    if job.get("runs-on") != "ubuntu-24.04":
-        yield "does not run on ubuntu-24.04"
+    # Where Azure is reached from, a private network decides; elsewhere it is a machine that GitHub lends.
+    if job.get("runs-on") != (CHOSEN_RUNNER if "id-token" in job.get("permissions", {}) else "ubuntu-24.04"):
+        yield "does not run on ubuntu-24.04, or where the repository says"
     if not job.get("permissions"):
         yield "does not say its permissions"
     if "id-token" in job.get("permissions", {}) and "environment" not in job:
         yield "may sign in without an environment"
+    if "write" in {right for name, right in job.get("permissions", {}).items() if name in READ_BY_PEOPLE}:
+        yield from token_violations(job)
     if not job.get("name"):
         yield "has no name"
+
+
+def token_violations(job: Mapping[str, Any]) -> Iterator[str]:
+    """Rules for a job that writes what people read: only the script for it sees the token, and on a pull request it is main's."""
+    on_request = "pull-requests" in job["permissions"]
+    if on_request and ("environment" in job or "poe" in json.dumps(job["steps"])):
+        yield "runs a task or signs in beside the right to comment"
+    for step in job["steps"]:
+        if on_request and "checkout" in str(step.get("uses")) and "base.sha" not in step.get("with", {}).get("ref", ""):
+            yield "runs code of the pull request with the right to comment"
+        if "GH_TOKEN" in step.get("env", {}) and not WITH_TOKEN.fullmatch(step.get("run", "")):
+            yield f"hands the token to {step.get('run')!r}"
 
 
 def step_violations(step: Mapping[str, Any]) -> Iterator[str]:
@@ -346,13 +364,17 @@ def test_workflows_keep_the_rules(repository: Path) -> None:
         ("${{ vars.AZURE_CLIENT_ID }}", "${{ secrets.AZURE_CLIENT_ID }}", "secret"),
         ("  pull_request:\n", "  pull_request_target:\n", "nobody has read"),
         ("    timeout-minutes: 30\n", "", "timeout"),
-        ("ubuntu-24.04", "ubuntu-latest", "ubuntu-24.04"),
+        ("runs-on: ubuntu-24.04", "runs-on: ubuntu-latest", "ubuntu-24.04"),
         ("    environment: plan-${{ matrix.environment }}\n", "", "without an environment"),
         ("    name: Plan for ${{ matrix.environment }}\n", "", "no name"),
         ("      - name: Check out\n        uses:", "      - uses:", "a step has no name"),
         ("run: uv run poe infra-deploy", "run: echo ${{ inputs.environment }}", "inside a script"),
         ("persist-credentials: false", "persist-credentials: true", "keeps the credentials"),
         ("tenant-id:", "tenant:", "azure/login inputs"),
+        (" ${{ vars.RUNNER || 'ubuntu-24.04' }}", " ubuntu-24.04", "where the repository says"),
+        ("base.sha", "head.sha", "code of the pull request"),
+        ("run: bash .github/scripts/comment.sh", "run: bash comment.sh", "hands the token"),
+        ("run: bash .github/scripts/comment.sh plans", "run: uv run poe lint", "runs a task"),
     ],
 )
 def test_a_broken_rule_is_found(shipped: Path, old: str, new: str, violation: str) -> None:
@@ -570,86 +592,194 @@ def test_a_failed_renewal_is_tried_again(shipped: Path, tmp_path: Path, issuer: 
     assert not (tmp_path / "second/signed-in").exists()
 
 
-# --- the script of docs/ci.md
+# --- what people read: plans on pull requests, issues about drift
 
-PRINTED = "PLANNER=planner\nDEPLOYER=deployer\nAZURE_CLIENT_ID=client-of-the-deployer\n"
-MADE: dict[str, str | None] = {
-    "account show --query id": "s",
-    "account show --query tenantId": "t",
-    "gh api + sub_claim_prefix": "p",
-    "identity show + plan + clientId": "client-of-the-planner",
-    "identity show + clientId": "client-of-the-deployer",
-    "identity show + plan + principalId": "planner",
-    "identity show + principalId": "deployer",
-}
-# How GitHub begins a subject, for an older and for a newer repository.
-PREFIXES = ["repo:owner/repository", "repo:owner@12/repository@345"]
+SHOWN = """
+  ~ resource "plum" "pit" {
+      + primary_access_key        = "stone"
+      + "clientSecret": "stone"
+      ~ properties.adminPassword: "stone" => "kernel"
+        shared_access_key_enabled = false
+        key_vault_id              = "/subscriptions/s"
+        address = "https://plums/?sv=1&sig=stone%3D&se=2"
+```
+</details> ![](https://evil) \x1b[31mred\x07
+"""
+CLEANED = """
+  ~ resource "plum" "pit" {
+      + primary_access_key        = (hidden)
+      + "clientSecret": (hidden)
+      ~ properties.adminPassword: (hidden)
+        shared_access_key_enabled = false
+        key_vault_id              = "/subscriptions/s"
+        address = "https://plums/?sv=1&sig=(hidden)&se=2"
+'''
+</details> ![](https://evil) [31mred
+"""
+
+
+def test_a_shown_text_holds_no_secret_and_cannot_leave_its_block(shipped: Path, tmp_path: Path) -> None:
+    """What is called a secret is hidden, no line can end the block, and nothing reaches a terminal."""
+    (tmp_path / "plan.txt").write_text(SHOWN, "utf-8")
+    assert script(shipped, "clean.sh", "plan.txt", cwd=tmp_path).stdout == CLEANED
+
+
+def test_a_shown_text_fits_into_a_comment(shipped: Path, tmp_path: Path) -> None:
+    """A long text is cut at the end of a line, never inside a letter, and says so; bytes that are no text are left out."""
+    (tmp_path / "plan.txt").write_bytes(("ä" * 40 + "\n").encode() * 2000 + b"\xff\n")
+    done = script(shipped, "clean.sh", "plan.txt", cwd=tmp_path)
+    *lines, last = done.stdout.splitlines()
+    assert last == "(cut here, the rest is in the log of the run)"
+    assert set(lines) == {"ä" * 40} and len(lines) == 60000 // 81
+    (tmp_path / "plan.txt").write_bytes(b"plum\xff pit\n")
+    assert script(shipped, "clean.sh", "plan.txt", cwd=tmp_path).stdout == "plum pit\n"
+
+
+# Writes down how it was called; answers a question with `answers`, through the filter that the real one would use.
+GH = """#!{python}
+import json, pathlib, subprocess, sys
+with open("calls", "a") as calls:
+    calls.write(json.dumps(sys.argv[1:]) + "\\n")
+if "--jq" in sys.argv:
+    query = sys.argv[sys.argv.index("--jq") + 1]
+    subprocess.run(["jq", "--raw-output", query], input=pathlib.Path("answers").read_text(), text=True, check=True)
+if pathlib.Path("broken").exists():
+    sys.exit("gh: 403")
+"""
+
+
+def gh(folder: Path, answers: list[dict[str, Any]]) -> None:
+    """Put a stand-in of `gh` where scripts find it, which knows these comments or issues."""
+    (folder / "bin").mkdir(exist_ok=True)
+    (folder / "bin/gh").write_text(GH.replace("{python}", sys.executable), "utf-8")
+    (folder / "bin/gh").chmod(0o755)
+    (folder / "answers").write_text(json.dumps(answers), "utf-8")
+    (folder / "calls").unlink(missing_ok=True)
+
+
+def gh_calls(folder: Path) -> list[list[str]]:
+    """How `gh` was called, questions left out."""
+    calls = [json.loads(line) for line in (folder / "calls").read_text("utf-8").splitlines()]
+    return [call for call in calls if "--jq" not in call]
+
+
+def comment(shipped: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Show the plans in `plans` on pull request 7."""
+    job = {"GITHUB_REPOSITORY": "us/here", "REQUEST": "7", "COMMIT": "0123456789abcdef", "RUN": "https://run"}
+    return script(shipped, "comment.sh", "plans", cwd=folder, **job)
 
 
 @pytest.fixture
-def page(shipped: Path) -> str:
-    """The one script of docs/ci.md."""
-    found = ci_page.scripts((shipped / "docs/ci.md").read_text("utf-8"))
-    assert len(found) == 1
-    return found[0]
+def plans(tmp_path: Path) -> Path:
+    """A folder with the plans of dev and prod; staging is not configured."""
+    (tmp_path / "plans").mkdir()
+    for name in ("dev", "prod"):
+        (tmp_path / f"plans/plan-{name}.txt").write_text(f"+ plum in {name}\n```\n", "utf-8")
+    return tmp_path
 
 
-def test_the_script_of_the_page_is_sound_shell(page: str) -> None:
-    """shellcheck finds nothing in what a reader saves and runs."""
-    assert ci_page.shellcheck(command("shellcheck"), page) == ""
+def test_each_plan_becomes_a_comment(shipped: Path, plans: Path) -> None:
+    """One a configured environment, fenced, with the commit and the way to the log."""
+    gh(plans, [])
+    done = comment(shipped, plans)
+    assert done.returncode == 0, done.stderr
+    assert gh_calls(plans) == [
+        f"api --silent --method POST repos/us/here/issues/7/comments --field body=@plans/plan-{name}.txt.md".split()
+        for name in ("dev", "prod")
+    ]
+    assert (plans / "plans/plan-dev.txt.md").read_text("utf-8") == (
+        "[//]: # (plan for dev)\n\n### Plan for dev\n\n"
+        "What a deployment of 0123456789ab would change. [The run](https://run) has the log.\n\n"
+        "```text\n+ plum in dev\n'''\n```\n"
+    )
 
 
-def test_an_unedited_script_does_nothing(shipped: Path, tmp_path: Path) -> None:
-    """A blank that nobody filled in is no shell, so the script ends before its first call."""
-    (text,) = ci_page.BLOCK.findall((shipped / "docs/ci.md").read_text("utf-8"))
-    trial = ci_page.tried(text, tmp_path, MADE, "az", "gh")
-    assert trial.code != 0 and trial.calls == []
-
-
-@pytest.mark.parametrize("prefix", PREFIXES)
-def test_the_page_makes_two_identities_for_one_environment(page: str, tmp_path: Path, prefix: str) -> None:
-    """The subject begins as GitHub says; the object ids that are printed are those of planner and deployer."""
-    trial = ci_page.tried(page, tmp_path, {**MADE, "gh api + sub_claim_prefix": prefix}, "az", "gh")
-    assert trial.code == 0, trial.errors
-    assert trial.printed == PRINTED
-    federated = trial.called("az", "identity", "federated-credential", "create")
-    names = [(option(call, "--identity-name"), option(call, "--subject")) for call in federated]
-    assert names == [
-        ("id-repository-plan-dev", f"{prefix}:environment:plan-dev"),
-        ("id-repository-dev", f"{prefix}:environment:dev"),
+def test_the_next_push_changes_the_comment(shipped: Path, plans: Path) -> None:
+    """The one that a workflow has made for this environment, the oldest if there are two; never a person's."""
+    ours, person = {"login": "github-actions[bot]"}, {"login": "somebody"}
+    known = [
+        {"id": 1, "user": person, "body": "[//]: # (plan for dev)\n"},
+        {"id": 2, "user": ours, "body": "[//]: # (plan for devel)\n"},
+        {"id": 3, "user": ours, "body": "[//]: # (plan for dev)\nold"},
+        {"id": 4, "user": ours, "body": "[//]: # (plan for dev)\nnewer"},
+        {"id": 5, "user": ours, "body": "see [//]: # (plan for prod)"},
+    ]
+    gh(plans, known)
+    assert comment(shipped, plans).returncode == 0
+    assert [call[2:5] for call in gh_calls(plans)] == [
+        ["--method", "PATCH", "repos/us/here/issues/comments/3"],
+        ["--method", "POST", "repos/us/here/issues/7/comments"],
     ]
 
 
-def test_the_page_sets_the_variables_that_a_workflow_checks(page: str, shipped: Path, tmp_path: Path) -> None:
-    """Each GitHub environment gets its own client, and with what was set the sign-in lacks nothing."""
-    trial = ci_page.tried(page, tmp_path, MADE, "az", "gh")
-    given: dict[str, dict[str, str]] = {}
-    for call in trial.called("gh", "variable", "set"):
-        given.setdefault(option(call, "--env"), {})[call[3]] = option(call, "--body")
-    assert given["dev"] == {
-        "AZURE_CLIENT_ID": "client-of-the-deployer",
-        "AZURE_TENANT_ID": "t",
-        "AZURE_SUBSCRIPTION_ID": "s",
-        "AZURE_RESOURCE_GROUP": "resource-group",
-    }
-    assert given["plan-dev"] == {**given["dev"], "AZURE_CLIENT_ID": "client-of-the-planner"}
-    assert settings(shipped, tmp_path, "required", given["dev"]).returncode == 0
+def test_a_pull_request_without_plans_gets_no_comment(shipped: Path, tmp_path: Path) -> None:
+    """Nothing is asked when no environment is configured, nor for a file that is called otherwise."""
+    gh(tmp_path, [])
+    (tmp_path / "plans").mkdir()
+    (tmp_path / "plans/plan-$(evil).txt").touch()
+    assert comment(shipped, tmp_path).returncode == 0
+    assert not (tmp_path / "calls").exists()
 
 
-@pytest.mark.parametrize(
-    "fails", ["gh api + sub_claim_prefix", "identity create", "federated-credential create", "--method PUT"]
-)
-def test_the_page_stops_at_the_first_failure(page: str, tmp_path: Path, fails: str) -> None:
-    """A script that went on would print an id that nobody trusts."""
-    trial = ci_page.tried(
-        page,
-        tmp_path,
-        ci_page.failing(fails, MADE),
-        "az",
-        "gh",
-    )
-    assert trial.code != 0
-    assert "PLANNER=" not in trial.printed
+def test_a_refused_comment_fails_the_job(shipped: Path, plans: Path) -> None:
+    """A right that is missing is seen."""
+    gh(plans, [])
+    (plans / "broken").touch()
+    assert comment(shipped, plans).returncode != 0
+
+
+TITLE = "Infrastructure drift in dev"
+ISSUES = [{"number": 4, "title": f"{TITLE} and prod"}, {"number": 5, "title": TITLE}]
+
+
+def issue(shipped: Path, folder: Path, code: str) -> list[list[str]]:
+    """Keep the issue of dev, and return how `gh` was called for that."""
+    (folder / "drift.txt").write_text("Modify plum\n", "utf-8")
+    done = script(shipped, "issue.sh", "dev", code, "drift.txt", cwd=folder, RUN="https://run")
+    assert done.returncode == 0, done.stderr
+    return gh_calls(folder)
+
+
+def test_drift_opens_one_issue(shipped: Path, tmp_path: Path) -> None:
+    """With a fixed title, a label that is made where it is missing, and what differs."""
+    gh(tmp_path, ISSUES[:1])
+    label, made = issue(shipped, tmp_path, "3")
+    assert label[:4] == ["label", "create", "infrastructure-drift", "--force"]
+    assert made == ["issue", "create", "--title", TITLE, "--label", label[2], "--body-file", "drift.txt.md"]
+    body = (tmp_path / "drift.txt.md").read_text("utf-8")
+    assert "[this run](https://run)" in body and body.endswith("\n```text\nModify plum\n```\n")
+
+
+def test_drift_that_lasts_changes_its_issue(shipped: Path, tmp_path: Path) -> None:
+    """A second night opens no second issue."""
+    gh(tmp_path, ISSUES)
+    assert issue(shipped, tmp_path, "3") == [["issue", "edit", "5", "--body-file", "drift.txt.md"]]
+
+
+def test_drift_that_is_gone_closes_its_issue(shipped: Path, tmp_path: Path) -> None:
+    """With a word; where none is open, nothing is done."""
+    gh(tmp_path, ISSUES)
+    assert issue(shipped, tmp_path, "0") == [["issue", "close", "5", "--comment", "The drift is gone: https://run"]]
+    gh(tmp_path, [])
+    assert issue(shipped, tmp_path, "0") == []
+
+
+@pytest.mark.parametrize(("code", "ends", "told"), [(0, 0, "code=0\n"), (3, 0, "code=3\n"), (2, 2, None), (1, 1, None)])
+def test_only_drift_is_no_failure(shipped: Path, tmp_path: Path, code: int, ends: int, told: str | None) -> None:
+    """The step hands on 0 and 3; any other exit code of the task fails the job, and no issue is touched."""
+    steps = yaml.safe_load((shipped / ".github/workflows/drift.yml").read_text("utf-8"))["jobs"]["drift"]["steps"]
+    step = next(step["run"] for step in steps if step.get("id") == "drift")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/uv").write_text(f"#!/bin/sh\necho Modify plum\nexit {code}\n", "utf-8")
+    (tmp_path / "bin/uv").chmod(0o755)
+    files = {"GITHUB_OUTPUT": "output", "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"), "RUNNER_TEMP": str(tmp_path)}
+    path = os.pathsep.join([str(tmp_path / "bin"), os.environ["PATH"]])
+    done = run("bash", "-eo", "pipefail", "-c", step, cwd=shipped, **files, PATH=path)
+    assert done.returncode == ends, done.stderr
+    output = shipped / "output"
+    assert (output.read_text("utf-8") if output.exists() else None) == told
+    if told:
+        assert (tmp_path / "summary").read_text("utf-8") == "```text\nModify plum\n```\n"
 
 
 CHANGELOG = """# Changelog

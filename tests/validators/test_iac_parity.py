@@ -19,7 +19,7 @@ from typing import Any
 import bicep_project as bicep
 import pytest
 import terraform_files as terraform
-from bicep_types import Json, accessors, body_of, parse
+from bicep_types import Json, accessors, body_of, parse, unwrapped
 from conftest import Matrix
 from platform_outputs import OUTPUTS, variants_of
 from test_bicep import PLATFORMS
@@ -42,7 +42,19 @@ CONNECTOR = "Microsoft.Databricks/accessConnectors"
 ACCOUNT = "Microsoft.CognitiveServices/accounts"
 MODEL = "Microsoft.CognitiveServices/accounts/deployments"
 SEARCH = "Microsoft.Search/searchServices"
+MODELS = "Microsoft.MachineLearningServices/registries"
+OUTBOUND = "Microsoft.MachineLearningServices/workspaces/outboundRules"
+NETWORK = "Microsoft.Network/virtualNetworks"
+PEERING = "Microsoft.Network/virtualNetworks/virtualNetworkPeerings"
+RULES = "Microsoft.Network/networkSecurityGroups"
+ADDRESS = "Microsoft.Network/publicIPAddresses"
+NAT = "Microsoft.Network/natGateways"
+ROUTES = "Microsoft.Network/routeTables"
+ENDPOINT = "Microsoft.Network/privateEndpoints"
+ZONE = "Microsoft.Network/privateDnsZones"
+LINK = "Microsoft.Network/privateDnsZones/virtualNetworkLinks"
 
+# What azapi makes has Azure's own type in Terraform too.
 TYPES = {
     STORAGE: "azurerm_storage_account",
     CONTAINER: "azurerm_storage_container",
@@ -61,17 +73,58 @@ TYPES = {
     ACCOUNT: "azurerm_cognitive_account",
     MODEL: "azurerm_cognitive_deployment",
     SEARCH: "azurerm_search_service",
+    MODELS: MODELS,
+    NETWORK: "azurerm_virtual_network",
+    PEERING: "azurerm_virtual_network_peering",
+    RULES: "azurerm_network_security_group",
+    ADDRESS: "azurerm_public_ip",
+    NAT: "azurerm_nat_gateway",
+    ROUTES: "azurerm_route_table",
+    ENDPOINT: "azurerm_private_endpoint",
+    ZONE: "azurerm_private_dns_zone",
+    LINK: "azurerm_private_dns_zone_virtual_network_link",
 }
 # Types that count differently, with the reason.
 BICEP_ONLY = {
     BLOBS: "in Terraform a block of the storage account",
     bicep.ASSIGNMENTS: "one loop a scope; compared right by right instead",
 }
+PRIVATE_BICEP_ONLY = {"Microsoft.Network/privateEndpoints/privateDnsZoneGroups": "in Terraform a block of the endpoint"}
 FIREWALL = "azurerm_storage_account_network_rules"
 TERRAFORM_ONLY = {
     "azurerm_role_assignment": "one loop for all scopes; compared right by right instead",
     FIREWALL: "in Bicep a property of the storage account",
 }
+PRIVATE_TERRAFORM_ONLY = {
+    "azurerm_subnet": "in Bicep a part of the network; compared one by one instead",
+    "azurerm_subnet_network_security_group_association": "in Bicep a property of the subnet",
+    "azurerm_subnet_nat_gateway_association": "in Bicep a property of the subnet",
+    "azurerm_subnet_route_table_association": "in Bicep a property of the subnet",
+    "azurerm_nat_gateway_public_ip_association": "in Bicep a property of the gateway",
+    "terraform_data": "makes endpoints anew where Bicep writes their names anew",
+}
+OF_ML_TERRAFORM_ONLY = {
+    "azapi_update_resource": "the firewall of the managed network, in Bicep a property of the workspace",
+    OUTBOUND: "queue and table stand in the workspace in Bicep; compared rule by rule instead",
+}
+# Compared in another way, so their number says nothing.
+UNCOUNTED = frozenset({OUTBOUND})
+
+
+def bicep_only(kind: str) -> dict[str, str]:
+    """The types that only Bicep has in a kind of infrastructure."""
+    return BICEP_ONLY | (PRIVATE_BICEP_ONLY if kind.endswith("-private") else {})
+
+
+def terraform_only(kind: str) -> dict[str, str]:
+    """The same of Terraform."""
+    found = TERRAFORM_ONLY | (PRIVATE_TERRAFORM_ONLY if kind.endswith("-private") else {})
+    return found | (OF_ML_TERRAFORM_ONLY if kind.startswith("aml") and kind.endswith("-private") else {})
+
+
+def type_of(resource: terraform.Resource) -> str:
+    """The type of a Terraform resource; Azure's own where azapi makes it."""
+    return str(resource.body["type"]).split("@")[0] if resource.type == "azapi_resource" else resource.type
 
 # Where each setting stands, by type. `not` before a Terraform path: the opposite is said there.
 Paths = Mapping[str, str]
@@ -149,6 +202,37 @@ SETTINGS: Mapping[str, Paths] = {
         "properties.parameters.enableNoPublicIp.value": "custom_parameters.no_public_ip",
     },
     CONNECTOR: {"identity.type": "identity.type"},
+    MODELS: {
+        "identity.type": "identity.type",
+        "properties.publicNetworkAccess": "body.properties.publicNetworkAccess",
+        "properties.regionDetails.acrDetails.systemCreatedAcrAccount.acrAccountSku": (
+            "body.properties.regionDetails.acrDetails.systemCreatedAcrAccount.acrAccountSku"
+        ),
+        **{
+            f"properties.regionDetails.storageAccountDetails.systemCreatedStorageAccount.{name}": (
+                f"body.properties.regionDetails.storageAccountDetails.systemCreatedStorageAccount.{name}"
+            )
+            for name in ("storageAccountType", "storageAccountHnsEnabled", "allowBlobPublicAccess")
+        },
+    },
+    PEERING: {
+        "name": "name",
+        "properties.remoteVirtualNetwork.id": "remote_virtual_network_id",
+        "properties.allowVirtualNetworkAccess": "allow_virtual_network_access",
+        "properties.allowForwardedTraffic": "allow_forwarded_traffic",
+        "properties.allowGatewayTransit": "allow_gateway_transit",
+        "properties.useRemoteGateways": "use_remote_gateways",
+    },
+    ADDRESS: {"sku.name": "sku", "properties.publicIPAllocationMethod": "allocation_method"},
+    NAT: {"sku.name": "sku_name"},
+    ROUTES: {
+        "properties.disableBgpRoutePropagation": "not bgp_route_propagation_enabled",
+        "properties.routes.name": "route.name",
+        "properties.routes.properties.addressPrefix": "route.address_prefix",
+        "properties.routes.properties.nextHopType": "route.next_hop_type",
+        "properties.routes.properties.nextHopIpAddress": "route.next_hop_in_ip_address",
+    },
+    NETWORK: {"properties.addressSpace.addressPrefixes": "address_space"},
     ACCOUNT: {
         "kind": "kind",
         "sku.name": "sku_name",
@@ -180,20 +264,49 @@ SETTINGS: Mapping[str, Paths] = {
         "properties.networkRuleSet.bypass": "network_rule_bypass_option",
     },
 }
+# What stands only where the network is private.
+PRIVATE_SETTINGS: Mapping[str, Paths] = {
+    AML: {
+        "properties.managedNetwork.isolationMode": "managed_network.isolation_mode",
+        "properties.provisionNetworkNow": "managed_network.provision_on_creation_enabled",
+        "properties.imageBuildCompute": "image_build_compute_name",
+    },
+    DATABRICKS: {
+        "properties.defaultStorageFirewall": "default_storage_firewall_enabled",
+        "properties.accessConnector.id": "access_connector_id",
+        "properties.parameters.customVirtualNetworkId.value": "custom_parameters.virtual_network_id",
+        "properties.parameters.customPublicSubnetName.value": "custom_parameters.public_subnet_name",
+        "properties.parameters.customPrivateSubnetName.value": "custom_parameters.private_subnet_name",
+        "properties.parameters.storageAccountName.value": "custom_parameters.storage_account_name",
+    },
+}
+
+
+def settings_of(kind: str) -> dict[str, dict[str, str]]:
+    """Where each setting stands in a kind of infrastructure."""
+    private = PRIVATE_SETTINGS if kind.endswith("-private") else {}
+    return {name: {**SETTINGS.get(name, {}), **private.get(name, {})} for name in SETTINGS.keys() | private.keys()}
+
+
 # Decided in test_bicep and not said in Terraform, because there it cannot be otherwise.
 IMPLIED = {
     (VAULT, "properties.enableSoftDelete"): "Terraform's vaults always have it",
     (BLOBS, "properties.deleteRetentionPolicy.enabled"): "the block turns it on",
     (BLOBS, "properties.containerDeleteRetentionPolicy.enabled"): "the block turns it on",
 }
+# Compared in another way.
+ELSEWHERE: Mapping[tuple[str, str], str] = {}
 # The same meaning in other words: Bicep's value, then Terraform's.
 SAME = {
-    ("publicNetworkAccess", "${local.public_network_access_enabled}"),
-    ("publicNetworkAccess == Enabled ? Allow : Deny", '${local.public_network_access_enabled ? "Allow" : "Deny"}'),
-    (
-        "publicNetworkAccess == Enabled ? AllRules : NoAzureDatabricksRules",
-        '${local.public_network_access_enabled ? "AllRules" : "NoAzureDatabricksRules"}',
-    ),
+    ("plan.addressPrefixes", "${local.network.addressPrefixes}"),
+    ("hubNetworkId", "${var.hub_network_id}"),
+    ("accessConnector.id", "${azurerm_databricks_access_connector.main.id}"),
+    ("networkId", "${azurerm_virtual_network.main.id}"),
+    ("network.outputs.id", "${azurerm_virtual_network.main.id}"),
+    ("databricks-host", '${azurerm_subnet.main["databricks-host"].name}'),
+    ("databricks-container", '${azurerm_subnet.main["databricks-container"].name}'),
+    ("workspaceStorageAccountName", "dbst${var.workload}${local.code}${local.hash}"),
+    ("names.workspaceStorageAccount", "dbst${var.workload}${local.code}${local.hash}"),
     ("SystemAssigned,UserAssigned", "SystemAssigned, UserAssigned"),
     ("None", "private"),
     ("AzureServices", ("AzureServices",)),
@@ -209,7 +322,13 @@ SAME = {
     ("partitions", "${local.rag.search.partitions}"),
     ("${subscription().id}/resourceGroups/${managedResourceGroupName}", "rg-dbw-${local.base_name}-${local.hash}"),
 }
-SWITCHED_OFF = ("properties.properties.remoteLoginPortPublicAccess", "Disabled", False)
+# A switch in other words, by setting and Terraform's value.
+SWITCHES = {
+    ("publicNetworkAccess", "Enabled"): True,
+    ("publicNetworkAccess", "Disabled"): False,
+    ("remoteLoginPortPublicAccess", "Disabled"): False,
+    ("defaultStorageFirewall", "Enabled"): True,
+}
 
 # Parameters that one language has more of, or checks better, with the reason.
 TERRAFORM_PARAMETERS = {"resource_group_name": "a deployment of Bicep goes into a group that the command names"}
@@ -218,6 +337,13 @@ PATTERNS = {
     "workload": "Bicep checks the length only",
     "budget_start_date": "Bicep has no patterns",
 }
+PRIVATE_PATTERNS = {"private_dns_group_id": "Bicep has no patterns", "hub_network_id": "Bicep has no patterns"}
+
+
+def patterns_of(kind: str) -> dict[str, str]:
+    """The parameters that Terraform checks better in a kind of infrastructure."""
+    hosts = {"package_hosts": "Bicep has no patterns"} if kind.startswith("aml") else {}
+    return PATTERNS | (PRIVATE_PATTERNS | hosts if kind.endswith("-private") else {})
 
 
 @dataclass(frozen=True)
@@ -264,9 +390,10 @@ def output_problems(pair: Pair) -> list[str]:
 def resource_problems(pair: Pair) -> list[str]:
     """Types without a counterpart, and types of which one language makes more."""
     ours = Counter(made.type for made in bicep.resources(pair.bicep))
-    theirs = terraform.resources(pair.terraform)
-    unknown = [f"bicep: {kind}" for kind in ours.keys() - TYPES.keys() - BICEP_ONLY.keys()]
-    unknown += [f"terraform: {kind}" for kind in theirs.keys() - set(TYPES.values()) - TERRAFORM_ONLY.keys()]
+    theirs = Counter(type_of(made) for made in terraform.made(pair.terraform))
+    unknown = [f"bicep: {kind}" for kind in ours.keys() - TYPES.keys() - bicep_only(pair.platform).keys() - UNCOUNTED]
+    known = set(TYPES.values()) | terraform_only(pair.platform).keys()
+    unknown += [f"terraform: {kind}" for kind in theirs.keys() - known]
     return unknown + [
         f"{TYPES[kind]}: {ours[kind]} in Bicep, {theirs[TYPES[kind]]} in Terraform"
         for kind in TYPES
@@ -278,10 +405,10 @@ def resource_problems(pair: Pair) -> list[str]:
 
 
 def step(value: Any, path: str) -> Any:
-    """The value at a dotted path of a Terraform body, in which a block is a list of one; None when it is not there."""
+    """The value at a dotted path of a body, in which a block may be a list of one; None when it is not there."""
     for key in path.split("."):
         value = value[0] if isinstance(value, list) and len(value) == 1 else value
-        value = value.get(key) if isinstance(value, dict) else None
+        value = unwrapped(value.get(key)) if isinstance(value, dict) else None
     return value
 
 
@@ -331,19 +458,21 @@ def is_same(ours: Any, theirs: Any) -> bool:
 def setting_problems(pair: Pair) -> list[str]:
     """Settings that one language does not say, or says otherwise."""
     given, known = arguments(pair.bicep), literals(pair.terraform)
-    blocks = {resource.type: resource.body for resource in terraform.made(pair.terraform)}
+    blocks = {type_of(resource): resource.body for resource in terraform.made(pair.terraform)}
     blocks[TYPES[STORAGE]] = {**blocks[TYPES[STORAGE]], "network_rules": blocks.get(FIREWALL)}
     found = []
     for resource in bicep.resources(pair.bicep):
         body = blocks.get(TYPES.get(STORAGE if resource.type == BLOBS else resource.type, ""), {})
-        for path, counterpart in SETTINGS.get(resource.type, {}).items():
-            ours = plain(bicep.at(resource.body, path))
+        for path, counterpart in settings_of(pair.platform).get(resource.type, {}).items():
+            ours = plain(step(resource.body, path))
             ours = given.get((resource.file, ours), ours) if isinstance(ours, str) else ours
             theirs = step(body, counterpart.removeprefix("not "))
             theirs = known.get(theirs, theirs) if isinstance(theirs, str) else theirs
             if counterpart.startswith("not ") and isinstance(theirs, bool):
                 theirs = not theirs
-            if (path, ours, theirs) != SWITCHED_OFF and (ours is None or not is_same(ours, theirs)):
+            if isinstance(ours, str):
+                ours = SWITCHES.get((path.split(".")[-1], ours), ours)
+            if ours is None or not is_same(ours, theirs):
                 found.append(f"{resource.type} {path}: {ours!r} in Bicep, {theirs!r} in Terraform")
     return found
 
@@ -351,14 +480,15 @@ def setting_problems(pair: Pair) -> list[str]:
 def test_every_decided_setting_is_compared(platform: str) -> None:
     """A setting that test_bicep holds fast is compared here, or has a reason why not."""
     decided = {(kind, path) for kind, paths in PLATFORMS[platform].settings.items() for path in paths}
-    assert decided - IMPLIED.keys() <= {(kind, path) for kind, paths in SETTINGS.items() for path in paths}
+    compared = {(kind, path) for kind, paths in settings_of(platform).items() for path in paths}
+    assert decided - IMPLIED.keys() - ELSEWHERE.keys() <= compared
 
 
 # --- names
 
 
 # Named after something else: the settings of models are compared, names of the others decide nothing.
-NAMED_OTHERWISE = {LOCK, DIAGNOSTICS, BLOBS, MODEL, bicep.ASSIGNMENTS}
+NAMED_OTHERWISE = {LOCK, DIAGNOSTICS, BLOBS, MODEL, bicep.ASSIGNMENTS, OUTBOUND, ENDPOINT, ZONE, LINK, RULES, *PRIVATE_BICEP_ONLY}
 Names = dict[str, set[str]]
 
 
@@ -373,11 +503,20 @@ def bicep_names(project: Path) -> Names:
             continue
         name = resource.body["name"]
         if name == "name":
-            name = declared.get(resource.file) or declared[next(accessors(given[resource.file, "name"]))[-1]]
+            name = declared.get(resource.file) or declared[behind(project, given, resource.file)]
         found.setdefault(resource.type, set()).add(name.replace("${baseName}", base))
     if DATABRICKS in found:
         found["managed resource group"] = {declared["managedResourceGroup"]}
     return found
+
+
+def behind(project: Path, given: Mapping[tuple[str, str], Any], file: str) -> str:
+    """Which entry of `names` a module gets as its name, from main.bicep or by way of platform.bicep."""
+    if (file, "name") in given:
+        return next(accessors(given[file, "name"]))[-1]
+    modules = parse(project / "infra/platform.bicep")["modules"].values()
+    [called] = [module for module in modules if Path(module["detail"]["path"]).name == file]
+    return next(accessors(given["platform.bicep", body_of(called)["params"]["name"]]))[-1]
 
 
 def more_names(project: Path) -> dict[str, str]:
@@ -396,7 +535,7 @@ def terraform_names(project: Path) -> Names:
     given = {f"${{local.{name}}}": value for name, value in local_values(project).items() if isinstance(value, str)}
     found: Names = {}
     for made in terraform.made(project):
-        if kind := kinds.get(made.type):
+        if kind := kinds.get(type_of(made)):
             found.setdefault(kind, set()).add(written(made.body["name"], given))
         if made.type == TYPES[DATABRICKS]:
             found["managed resource group"] = {written(made.body["managed_resource_group_name"], given)}
@@ -435,6 +574,8 @@ Facts = Counter[tuple[Any, ...]]
 def reference(text: str) -> str:
     """What a Terraform expression refers to: the type of a resource, or `var.` and the name."""
     parts = text.removeprefix("${").removeprefix("one(").split(".")
+    if parts[0] == "azapi_resource":
+        return {"model_registry": MODELS}[re.split(r"\W", parts[1])[0]]
     return f"var.{parts[1].removesuffix('}')}" if parts[0] == "var" else parts[0]
 
 
@@ -447,11 +588,11 @@ def bicep_rights(project: Path) -> Facts:
         called = parse(project / "infra" / module["detail"]["path"])
         for entry in body_of(module)["params"].get("assignments", []):
             [scope] = [resource["type"] for resource in called["resources"].values() if resource["existing"]]
-            who = next(accessors(entry["principalId"]), (entry["principalId"],))[0]
-            who = given.get(who, who)
             role = bicep.roles(project)[next(accessors(entry["role"]))[-1]]
-            principal = TYPES[made[who]] if who in made else f"var.{snake(who)}"
-            found[TYPES[scope], principal, entry["principalType"], role] += 1
+            for who in bicep.principals(module, entry["principalId"]):
+                holder = given.get(who, who)
+                principal = TYPES[made[holder]] if holder in made else f"var.{snake(holder)}"
+                found[TYPES[scope], principal, entry["principalType"], role] += 1
     return found
 
 
@@ -460,7 +601,7 @@ def principals(project: Path) -> tuple[dict[str, str], dict[str, str]]:
     made = {
         name: resource["type"]
         for file in bicep.granting(project)
-        for name, resource in parse(file)["resources"].items()
+        for name, resource in parse(file).get("resources", {}).items()
     }
     module = parse(project / "infra/platform.bicep")["modules"].get("rag")
     given = body_of(module)["params"] if module else {}
@@ -480,7 +621,9 @@ def terraform_rights(project: Path) -> Facts:
             found[right_of(*right, values["roles"])] += 1
             continue
         listed = re.search(r"local\.(rag_)?rights", made.body["for_each"])
-        assert listed, made.name
+        if not listed:
+            found.update(rights_of_loop(made, values))
+            continue
         roles, scopes, who_is, rights = (
             values[f"{listed[1] or ''}{name}"] for name in ("roles", "scopes", "principals", "rights")
         )
@@ -490,6 +633,20 @@ def terraform_rights(project: Path) -> Facts:
             principal: str = values.get(named.removeprefix("${local.").removesuffix("}")) or named
             found[right_of(scopes[entry["on"]], principal, kind, entry["role"], roles)] += 1
     return found
+
+
+def rights_of_loop(made: terraform.Resource, values: Json) -> list[tuple[Any, ...]]:
+    """The rights of a loop over ids of principals, or over `local.reached`, whose entries stand in `local.reachable`."""
+    role = re.search(r"local\.(\w+)\.(\w+)", made.body["role_definition_id"].removeprefix("${local.role_definitions}"))
+    assert role, made.name
+    if made.body["for_each"] == "${local.reached}":
+        who, scopes = [made.body["principal_id"]], [entry["id"] for entry in values["reachable"].values()]
+    else:
+        assert made.body["principal_id"] == "${each.key}", made.name
+        who = [f"${{var.{name}}}" for name in re.findall(r"var\.(\w+_ids?)\b", made.body["for_each"])]
+        scopes = [made.body["scope"]]
+    kind = made.body["principal_type"]
+    return [right_of(scope, principal, kind, role[2], values[role[1]]) for scope in scopes for principal in who]
 
 
 def right_of(scope: str, principal: str, kind: str, role: str | None, roles: Any) -> tuple[Any, ...]:
@@ -504,14 +661,20 @@ def bicep_attached(project: Path) -> Facts:
         body, properties = resource.body, resource.body.get("properties", {})
         types = {made.name: made.type for made in bicep.resources(project) if made.file == resource.file}
         if resource.type == LOCK:
-            found[TYPES[types[body["scope"]]], body["name"], properties["level"], properties["notes"]] += 1
+            found[TYPES[scoped(types, body)], body["name"], properties["level"], properties["notes"]] += 1
         if resource.type == DIAGNOSTICS:
             logs = tuple(log["categoryGroup"] for log in properties["logs"] if log["enabled"])
-            found[TYPES[types[body["scope"]]], body["name"], logs] += 1
+            found[TYPES[scoped(types, body)], body["name"], logs] += 1
         if resource.type == BUDGET:
             for mail in properties["notifications"].values():
                 found["budget", mail["operator"], mail["threshold"], mail["thresholdType"]] += mail["enabled"]
     return found
+
+
+def scoped(types: Mapping[str, str], body: Json) -> str:
+    """The type of what a resource hangs on: an entry of a loop, or a thing; blobs are the storage account's."""
+    scope = body["scope"] if isinstance(body["scope"], str) else body["scope"]["operator"]["operands"]["operand_1"]
+    return STORAGE if types[scope] == BLOBS else types[scope]
 
 
 def terraform_attached(project: Path) -> Facts:
@@ -547,6 +710,95 @@ def attached_problems(pair: Pair) -> list[str]:
     forecast = ("budget", "GreaterThanOrEqualTo", 100)  # the Bicep type says Forecasted as well
     assert any(fact[:3] == forecast for fact in bicep_attached(pair.bicep))
     return difference(bicep_attached(pair.bicep), terraform_attached(pair.terraform))
+
+
+# --- the private network
+
+
+def resolved(value: Any, values: Mapping[str, Any]) -> Any:
+    """A Terraform value, or that of the local which it names."""
+    return values[value[8:-1]] if isinstance(value, str) and value.startswith("${local.") else value
+
+
+def bicep_network(project: Path) -> Facts:
+    """Endpoints with their zones, subnets with their rules, and what machines of Azure ML may reach."""
+    tree, main = parse(project / "infra/modules/network.bicep"), parse(project / "infra/main.bicep")
+    known, base = tree["variables"], main["variables"]["baseName"]["value"]
+    zones, found = bicep.zones_of(project), Counter()
+    for endpoint in bicep.endpoints(project):
+        found["endpoint", endpoint.key, endpoint.group, tuple(zones[endpoint.group])] += 1
+    for name, subnet in bicep.subnets(project).items():
+        delegations = [known[entry]["value"] for entry in subnet["delegations"]]
+        services = tuple((entry["name"], entry["properties"]["serviceName"]) for entry in delegations)
+        found["subnet", name, next(accessors(subnet["range"]))[-1], subnet["machines"], services] += 1
+        for rule in known[subnet["rules"]]["value"]:
+            found["rule", name, *sorted(rule.items())] += 1
+    for made in bicep.resources(project):
+        if made.type in {RULES, ENDPOINT}:
+            found["name", re.sub(r"\$\{\w+\.\w+\}", "*", made.body["name"].replace("${baseName}", base))] += 1
+        if made.type == AML:
+            managed = made.body["properties"]["managedNetwork"]
+            found["firewall", managed["firewallSku"]] += 1
+            found.update(outbound(name, rule) for name, rule in managed["outboundRules"].items())
+        if made.type == OUTBOUND:
+            found[outbound(made.body["name"], made.body["properties"])] += 1
+    return found
+
+
+def outbound(name: str, rule: Json) -> tuple[Any, ...]:
+    """A rule of the managed network; hosts come from a parameter, and each has one."""
+    if rule["type"] == "FQDN":
+        return "outbound", re.sub(r"\$\{.*\}", "*", name), rule["category"]
+    destination = rule["destination"]
+    return "outbound", name, rule["category"], destination["subresourceTarget"], destination["sparkEnabled"]
+
+
+def terraform_network(project: Path) -> Facts:
+    """The same of a Terraform project."""
+    values, found = local_values(project), Counter()
+    given = {f"${{local.{name}}}": value for name, value in values.items() if isinstance(value, str)}
+    for key, endpoint in (values["platform_endpoints"] | values.get("rag_endpoints", {})).items():
+        found["endpoint", key, endpoint["group"], tuple(resolved(endpoint["zones"], values))] += 1
+    for name, subnet in (values["common_subnets"] | values["platform_subnets"]).items():
+        delegations = resolved(subnet["delegations"], values)
+        services = tuple((entry["name"], entry["service"]) for entry in delegations)
+        planned = subnet["range"].removesuffix("}").split(".")[-1]
+        found["subnet", name, planned, subnet["machines"], services] += 1
+        for rule in resolved(subnet["rules"], values):
+            found["rule", name, *sorted(rule.items())] += 1
+    for made in terraform.made(project):
+        if type_of(made) in {TYPES[RULES], TYPES[ENDPOINT]}:
+            found["name", written(made.body["name"].replace("${each.key}", "*"), given)] += 1
+        if made.type == "azapi_update_resource":
+            found["firewall", step(made.body, "body.properties.managedNetwork.firewallSku")] += 1
+        if type_of(made) == OUTBOUND:
+            found.update(terraform_outbound(made, values))
+    return found
+
+
+def terraform_outbound(made: terraform.Resource, values: Json) -> list[tuple[Any, ...]]:
+    """The rules of one loop: over hosts, over listed words, or over `local.reached`."""
+    rule, loop = made.body["body"]["properties"], made.body["for_each"]
+    if rule["type"] == "FQDN":
+        return [outbound(made.body["name"], rule)]
+    if loop == "${local.reached}":
+        targets = {key: entry["group"] for key, entry in values["reachable"].items()}
+    else:
+        targets = {word: word for word in re.findall(r'"(\w+)"', loop)}
+    return [
+        outbound(
+            made.body["name"].replace("${each.key}", key),
+            {**rule, "destination": {**rule["destination"], "subresourceTarget": target}},
+        )
+        for key, target in targets.items()
+    ]
+
+
+def network_problems(pair: Pair) -> list[str]:
+    """Endpoints, zones, subnets, rules and what machines may reach, in one language only or otherwise."""
+    if not pair.platform.endswith("-private"):
+        return []
+    return difference(bicep_network(pair.bicep), terraform_network(pair.terraform))
 
 
 # --- parameters
@@ -626,7 +878,7 @@ def parameter_problems(pair: Pair) -> list[str]:
         if bicep_limits(first) != terraform_limits(name, second):
             found.append(f"{name}: {bicep_limits(first)} in Bicep, {terraform_limits(name, second)} in Terraform")
         patterns = "regex(" in str(second.get("validation"))
-        if patterns != (name in PATTERNS):
+        if patterns != (name in patterns_of(pair.platform)):
             found.append(f"{name}: a pattern in Terraform" if patterns else f"{name}: no pattern in Terraform")
     return found
 
@@ -669,6 +921,7 @@ COMPARISONS = {
     "names": name_problems,
     "rights": right_problems,
     "locks, logs and mails": attached_problems,
+    "network": network_problems,
     "values": value_problems,
     "parameters": parameter_problems,
 }
@@ -683,9 +936,10 @@ def test_both_languages_say_the_same(pair: Pair, comparison: str) -> None:
 def test_reasons_are_still_needed(pair: Pair) -> None:
     """What is excused as different is there; an excuse for nothing would hide the next difference."""
     made = {resource.type for resource in bicep.resources(pair.bicep)}
-    assert made >= BICEP_ONLY.keys()
-    assert terraform.resources(pair.terraform).keys() >= TERRAFORM_ONLY.keys()
-    assert variables(pair.terraform).keys() >= TERRAFORM_PARAMETERS.keys() | OTHER_DEFAULTS.keys() | PATTERNS.keys()
+    assert made >= bicep_only(pair.platform).keys()
+    assert {type_of(resource) for resource in terraform.made(pair.terraform)} >= terraform_only(pair.platform).keys()
+    excused = TERRAFORM_PARAMETERS.keys() | OTHER_DEFAULTS.keys() | patterns_of(pair.platform).keys()
+    assert variables(pair.terraform).keys() >= excused
 
 
 # Differences that must be found: comparison, platform, language, file, text, text instead.
@@ -709,8 +963,9 @@ FAULTS = [
     ("settings", "aml", "terraform", "platform.tf", "storage_hierarchical = false", "storage_hierarchical = true"),
     ("settings", "databricks", "bicep", "main.bicep", "hierarchical: true", "hierarchical: false"),
     ("settings", "databricks", "terraform", "platform.tf", "no_public_ip = true", "no_public_ip = false"),
-    ("settings", "databricks", "bicep", "platform.bicep", "'NoAzureDatabricksRules'", "'AllRules'"),
-    ("settings", "databricks", "terraform", "storage.tf", '? "Allow" : "Deny"', '? "Deny" : "Allow"'),
+    ("settings", "databricks", "bicep", "platform.bicep", "'AllRules'", "'NoAzureDatabricksRules'"),
+    ("settings", "databricks", "terraform", "storage.tf", '= "Allow"', '= "Deny"'),
+    ("settings", "databricks", "bicep", "platform.bicep", "publicNetworkAccess: 'Enabled'", "publicNetworkAccess: 'Disabled'"),
     ("names", "aml", "bicep", "main.bicep", "'kv-${workload}", "'vault-${workload}"),
     ("names", "databricks", "terraform", "platform.tf", '"dbac-', '"ac-'),
     (
@@ -750,7 +1005,32 @@ FAULTS = [
     ("settings", "databricks-rag", "terraform", "rag.tf", 'semantic_search_sku           = "standard"', ""),
     ("names", "aml-rag", "terraform", "rag.tf", '"srch-', '"search-'),
     ("names", "databricks-rag", "bicep", "rag.bicep", "'ai-${baseName}", "'oai-${baseName}"),
-    ("names", "aml-rag", "bicep", "rag.bicep", "'id-${baseName}-serving'", "'id-${baseName}-app'"),
+    ("names", "aml-rag", "bicep", "platform.bicep", "'id-${baseName}-serving'", "'id-${baseName}-app'"),
+    ("names", "aml", "terraform", "model_registry.tf", '"mlr-', '"models-'),
+    ("settings", "aml", "bicep", "modules/model-registry.bicep", "'Premium'", "'Standard'"),
+    ("settings", "aml-private", "terraform", "platform.tf", '"AllowOnlyApprovedOutbound"', '"AllowInternetOutbound"'),
+    ("settings", "aml-private", "bicep", "platform.bicep", "enableNodePublicIp: false", "enableNodePublicIp: true"),
+    ("settings", "aml-private", "bicep", "modules/registry.bicep", "'Disabled'", "'Enabled'"),
+    ("settings", "databricks-private", "terraform", "platform.tf", "default_storage_firewall_enabled      = true", ""),
+    ("settings", "databricks-private", "terraform", "platform.tf", '["databricks-host"].name', '["agents"].name'),
+    ("settings", "databricks-private", "bicep", "modules/network.bicep", "useRemoteGateways: false", "useRemoteGateways: true"),
+    ("settings", "aml-private", "terraform", "egress.tf", "bgp_route_propagation_enabled = false", ""),
+    ("names", "aml-private", "terraform", "network.tf", '"vnet-', '"network-'),
+    ("resources", "aml-private", "terraform", "egress.tf", '"azurerm_route_table"', '"azurerm_firewall"'),
+    ("network", "aml-private", "bicep", "modules/zones.json", "privatelink.azurecr.io", "azurecr.io"),
+    ("network", "aml-private", "terraform", "private_endpoints.tf", 'group = "vault"', 'group = "vaults"'),
+    ("network", "aml-private", "terraform", "private_endpoints.tf", '["queue", "table"]', '["queue"]'),
+    ("network", "aml-private", "terraform", "private_endpoints.tf", '"Basic"', '"Standard"'),
+    ("network", "aml-rag-private", "bicep", "rag.bicep", "'searchService'", "'search'"),
+    ("network", "databricks-private", "bicep", "modules/network.bicep", "priority: 110", "priority: 120"),
+    ("network", "databricks-private", "terraform", "private_endpoints.tf", '"Microsoft.Databricks/workspaces"', '"Microsoft.Web/x"'),
+    ("network", "databricks-private", "terraform", "network.tf", "machines = false", "machines = true"),
+    ("network", "aml-private", "terraform", "network.tf", '"nsg-', '"sg-'),
+    ("rights", "aml", "terraform", "model_registry.tf", "azureml_registry_user", "acr_pull"),
+    ("rights", "aml-rag-private", "terraform", "private_endpoints.tf", "for_each           = local.reached", "for_each = toset(var.ids)"),
+    ("locks, logs and mails", "aml-private", "terraform", "network.tf", '"allLogs"', '"audit"'),
+    ("values", "aml-private", "bicep", "dev.parameters.json", '"none"', '"nat"'),
+    ("parameters", "databricks-private", "terraform", "network_variables.tf", '"nat"\n', '"none"\n'),
     ("rights", "aml-rag", "terraform", "rag_roles.tf", '_data_reader", on', '_data_contributor", on'),
     ("rights", "databricks-rag", "bicep", "platform.bicep", "jobPrincipalId: accessC", "jobPrincipalId: storageA"),
     ("locks, logs and mails", "aml-rag", "terraform", "rag.tf", '"audit"', '"allLogs"'),
