@@ -1,4 +1,4 @@
-"""The network plan of extensions/network.jinja, compared with Python's `ipaddress` on thousands of random cases.
+"""The network plan of extensions/network.jinja, compared with Python's `ipaddress` on thousands of random cases, and kept by updates.
 
 The macros are called as functions of the compiled file, as copier.yml calls them. The random cases come from fixed seeds, so a
 failure comes back. The planner to compare with shares no idea with the macro: it keeps free blocks and takes the smallest that fits.
@@ -9,11 +9,18 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import re
+import shutil
 from collections.abc import Iterator
 from ipaddress import IPv4Network, ip_network
+from pathlib import Path
 from typing import Any
 
+import conftest
 import pytest
+import yaml
+from conftest import IDENTITY, commit_all, recorded, render, tree
+from copier import run_update
 from jinja2.sandbox import SandboxedEnvironment
 
 CASES = 1500
@@ -383,3 +390,163 @@ def test_two_plans_that_overlap_are_refused(network: Any) -> None:
     common = json.loads(network.common_plan("10.40.0.0/22", "", "aml"))
     foreign = json.loads(network.databricks_plan("10.40.0.0/22", "", {}))
     assert "as it was last committed" in network.address_space_error("10.40.0.0/22", "databricks", [common, foreign])
+
+
+# --- the plan of an existing project
+
+
+PRIVATE_PROJECT = {**IDENTITY, "network": "private"}
+PLAN = "infra/network.json"
+
+
+@pytest.fixture
+def release(template: Path, tmp_path: Path, git_environment: None) -> Path:
+    """The questions and the files that print their answers, as a git repository with one release: it renders in no time."""
+    slim = tmp_path / "slim"
+    for name in ("copier.yml", "extensions", "template/{{ private }}/infra", "template/{{ _copier_conf.answers_file }}.jinja"):
+        source, to = template / name, slim / name
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, to) if source.is_dir() else shutil.copy(source, to)
+    for path in (slim / "template/{{ private }}/infra").iterdir():
+        assert path.name == "network.json.jinja"
+    return conftest.released(slim, tmp_path / "release")
+
+
+def made(release: Path, to: Path, **answers: str) -> Path:
+    """A committed private project, other answers given."""
+    project = render(release, to, PRIVATE_PROJECT | answers)
+    commit_all(project)
+    return project
+
+
+def update(project: Path, **answers: str) -> None:
+    """A plain update with some new answers."""
+    run_update(project, data=answers, defaults=True, skip_answered=True, overwrite=True, quiet=True, unsafe=False)
+
+
+def refused_update(project: Path, message: str, **answers: str) -> None:
+    """The update ends with the message and nothing has changed."""
+    before = tree(project)
+    with pytest.raises(ValueError, match=message):
+        update(project, **answers)
+    assert tree(project) == before
+
+
+def test_a_later_release_that_plans_otherwise_moves_nothing(release: Path, tmp_path: Path) -> None:
+    """Other sizes and another order are for new projects: a recorded plan stays, and so does the file."""
+    project = made(release, tmp_path / "project", platform="databricks")
+    before, plan = recorded(project), tree(project)[PLAN]
+    macros = release / "extensions/network.jinja"
+    text = macros.read_text("utf-8")
+    for old, new in (("'prefix': 26", "'prefix': 25"), ("'agents': 27", "'agents': 26"), ("'1')", "'1', reverse=true)")):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    macros.write_text(text, "utf-8")
+    commit_all(release, "v2.0.0")
+    update(project)
+    assert recorded(project) == before and tree(project)[PLAN] == plan
+    fresh = made(release, tmp_path / "fresh", platform="databricks", address_space="10.40.0.0/20")
+    assert recorded(fresh)["network_plan"] != before["network_plan"]
+
+
+def test_an_address_space_that_leaves_the_plan_outside_stops_the_update(release: Path, tmp_path: Path) -> None:
+    """Neither another space nor a smaller one: the message names the blocks that would be left behind."""
+    project = made(release, tmp_path / "project")
+    refused_update(project, "10.40.0.0/26.*outside 10.50.0.0/22", address_space="10.50.0.0/22")
+    refused_update(project, "10.40.0.128/26, outside 10.40.0.0/25", address_space="10.40.0.0/25")
+
+
+def test_a_wider_address_space_keeps_the_plan(release: Path, tmp_path: Path) -> None:
+    """More room changes no address."""
+    project = made(release, tmp_path / "project")
+    before, plan = recorded(project), tree(project)[PLAN]
+    update(project, address_space="10.40.0.0/20")
+    assert recorded(project) == before | {"address_space": "10.40.0.0/20"} and tree(project)[PLAN] == plan
+
+
+def test_used_ranges_may_come_to_hold_the_project_itself(release: Path, tmp_path: Path) -> None:
+    """The network team's list names this project too one day; nothing moves out of its own way."""
+    project = made(release, tmp_path / "project")
+    before, plan = recorded(project), tree(project)[PLAN]
+    update(project, used_address_ranges="10.40.0.0/22")
+    assert recorded(project) == before | {"used_address_ranges": "10.40.0.0/22"} and tree(project)[PLAN] == plan
+
+
+def test_a_move_to_databricks_plans_its_subnets_beside_the_old_ones(release: Path, tmp_path: Path) -> None:
+    """The old subnets stay where they are, the new ones overlap neither them nor what others use; and moving back keeps both."""
+    project = made(release, tmp_path / "project", used_address_ranges="10.40.3.0/25")
+    before = recorded(project)
+    assert "databricks_network_plan" not in before and "databricksHost" not in (project / PLAN).read_text("utf-8")
+    refused_update(project, "No room in 10.40.0.0/22.*10.40.0.0/21", platform="databricks")
+    update(project, platform="databricks", address_space="10.40.0.0/21")
+    after = recorded(project)
+    assert after["network_plan"] == before["network_plan"]
+    plan = json.loads((project / PLAN).read_text("utf-8"))
+    subnets = [ip_network(cidr) for environment in plan.values() for cidr in environment["subnets"].values()]
+    assert len(subnets) == 12
+    assert_apart([*subnets, ip_network("10.40.3.0/25")])
+    commit_all(project)
+    update(project, platform="aml")
+    assert recorded(project) == after | {"platform": "aml"}
+    assert "databricksHost" not in (project / PLAN).read_text("utf-8")
+    commit_all(project)
+    update(project, platform="databricks")
+    assert recorded(project) == after and json.loads((project / PLAN).read_text("utf-8")) == plan
+
+
+def test_a_move_to_databricks_without_room_stops_with_the_mend(release: Path, tmp_path: Path) -> None:
+    """Also where the answers are recorded and no question is asked."""
+    project = made(release, tmp_path / "project", address_space="10.40.0.0/24")
+    refused_update(project, "No room in 10.40.0.0/24.*for example 10.40.0.0/22", platform="databricks")
+    update(project, platform="databricks", address_space="10.40.0.0/22")
+    assert "databricksHost" in (project / PLAN).read_text("utf-8")
+
+
+def test_a_public_project_becomes_private_and_never_public_again(release: Path, tmp_path: Path) -> None:
+    """The update plans and adds the files; the way back is refused with the reason."""
+    project = made(release, tmp_path / "project", network="public")
+    assert not {"network_plan", "address_space"} & recorded(project).keys() and PLAN not in tree(project)
+    update(project, network="private", address_space="10.40.0.0/24")
+    assert recorded(project) == recorded(made(release, tmp_path / "fresh", address_space="10.40.0.0/24"))
+    assert tree(project)[PLAN] == tree(tmp_path / "fresh")[PLAN]
+    commit_all(project)
+    refused_update(project, "does not open it again. Keep private", network="public")
+
+
+def test_a_project_of_a_release_without_the_question_stays_public(release: Path, tmp_path: Path) -> None:
+    """Nobody is asked anything: an update to the release with the question records `public` and adds nothing."""
+    questions = release / "copier.yml"
+    text = questions.read_text("utf-8")
+    before, rest = text.split("network:\n", 1)
+    questions.write_text(before + "# Overlays" + rest.split("# Overlays", 1)[1].replace("network == 'private'", "false"), "utf-8")
+    commit_all(release, "v0.9.0")
+    conftest.git(release, "tag", "--delete", "v1.0.0")
+    project = render(release, tmp_path / "project", {n: a for n, a in IDENTITY.items() if n != "address_space"})
+    commit_all(project)
+    old = recorded(project)
+    assert "network" not in old
+    questions.write_text(text, "utf-8")
+    commit_all(release, "v1.0.0")
+    update(project)
+    assert recorded(project) == old | {"network": "public"}
+    assert tree(project).keys() == {conftest.ANSWERS_FILE}
+
+
+@pytest.mark.parametrize("value", ["", None, "10.40.0.0/24", [], {"dev": {}}], ids=repr)
+@pytest.mark.parametrize("plan", ["network_plan", "databricks_network_plan"])
+def test_an_edited_plan_stops_the_update(release: Path, tmp_path: Path, plan: str, value: object) -> None:
+    """Whoever breaks a recorded plan by hand gets no other one without a word."""
+    project = made(release, tmp_path / "project", platform="databricks")
+    answers = yaml.safe_load((project / conftest.ANSWERS_FILE).read_text("utf-8")) | {plan: value}
+    (project / conftest.ANSWERS_FILE).write_text(yaml.safe_dump(answers), "utf-8")
+    commit_all(project)
+    refused_update(project, "as it was last committed")
+
+
+def test_a_moved_block_stops_the_update(release: Path, tmp_path: Path) -> None:
+    """Of a good form and in the wrong place."""
+    project = made(release, tmp_path / "project")
+    path = project / conftest.ANSWERS_FILE
+    path.write_text(re.sub(r"10\.40\.0\.(\d+/2[67])", r"10.99.0.\1", path.read_text("utf-8")), "utf-8")
+    commit_all(project)
+    refused_update(project, "outside 10.40.0.0/22")
