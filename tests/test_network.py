@@ -64,7 +64,9 @@ def chance(request: pytest.FixtureRequest) -> random.Random:
     return random.Random(request.node.name)
 
 
-def random_network(chance: random.Random, shortest: int = 0, longest: int = 32, inside: str = "0.0.0.0/0") -> IPv4Network:
+def random_network(
+    chance: random.Random, shortest: int = 0, longest: int = 32, inside: str = "0.0.0.0/0"
+) -> IPv4Network:
     """Any network in another one."""
     outer = ip_network(inside)
     prefix = chance.randint(max(shortest, outer.prefixlen), longest)
@@ -107,7 +109,9 @@ def fits(space: IPv4Network, wanted: list[int], taken: list[IPv4Network]) -> boo
     return True
 
 
-def placed(network: Any, space: IPv4Network, wanted: dict[str, int], taken: list[IPv4Network]) -> dict[str, IPv4Network]:
+def placed(
+    network: Any, space: IPv4Network, wanted: dict[str, int], taken: list[IPv4Network]
+) -> dict[str, IPv4Network]:
     """What the macro places."""
     found = json.loads(network.place(str(space), wanted, [str(cidr) for cidr in taken]))
     return {name: ip_network(cidr) for name, cidr in found.items()}
@@ -403,7 +407,12 @@ PLAN = "infra/network.json"
 def release(template: Path, tmp_path: Path, git_environment: None) -> Path:
     """The questions and the files that print their answers, as a git repository with one release: it renders in no time."""
     slim = tmp_path / "slim"
-    for name in ("copier.yml", "extensions", "template/{{ private }}/infra", "template/{{ _copier_conf.answers_file }}.jinja"):
+    for name in (
+        "copier.yml",
+        "extensions",
+        "template/{{ private }}/infra",
+        "template/{{ _copier_conf.answers_file }}.jinja",
+    ):
         source, to = template / name, slim / name
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, to) if source.is_dir() else shutil.copy(source, to)
@@ -438,7 +447,11 @@ def test_a_later_release_that_plans_otherwise_moves_nothing(release: Path, tmp_p
     before, plan = recorded(project), tree(project)[PLAN]
     macros = release / "extensions/network.jinja"
     text = macros.read_text("utf-8")
-    for old, new in (("'prefix': 26", "'prefix': 25"), ("'agents': 27", "'agents': 26"), ("'1')", "'1', reverse=true)")):
+    for old, new in (
+        ("'prefix': 26", "'prefix': 25"),
+        ("'agents': 27", "'agents': 26"),
+        ("'1')", "'1', reverse=true)"),
+    ):
         assert text.count(old) == 1
         text = text.replace(old, new)
     macros.write_text(text, "utf-8")
@@ -518,7 +531,9 @@ def test_a_project_of_a_release_without_the_question_stays_public(release: Path,
     questions = release / "copier.yml"
     text = questions.read_text("utf-8")
     before, rest = text.split("network:\n", 1)
-    questions.write_text(before + "# Overlays" + rest.split("# Overlays", 1)[1].replace("network == 'private'", "false"), "utf-8")
+    questions.write_text(
+        before + "# Overlays" + rest.split("# Overlays", 1)[1].replace("network == 'private'", "false"), "utf-8"
+    )
     commit_all(release, "v0.9.0")
     conftest.git(release, "tag", "--delete", "v1.0.0")
     project = render(release, tmp_path / "project", {n: a for n, a in IDENTITY.items() if n != "address_space"})

@@ -29,6 +29,7 @@ ROLES = {
     "a97b65f3-24c7-4388-baec-2e87135dc908": "Cognitive Services User",
     "acdd72a7-3385-48ef-bd42-f606fba81ae7": "Reader",
     "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
+    "b556d68e-0be0-4f35-a333-ad7ee1ce17ea": "Azure AI Enterprise Network Connection Approver",
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
     "b86a8fe4-44ce-4948-aee5-eccb2c155cd7": "Key Vault Secrets Officer",
     "b8eda974-7b85-4f76-af95-65846b26df6d": "Storage File Data Privileged Reader",
