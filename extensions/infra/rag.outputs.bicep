@@ -3,4 +3,4 @@ output content_safety_endpoint string = rag.outputs.content_safety_endpoint
 output search_endpoint string = rag.outputs.search_endpoint
 output chat_deployment string = rag.outputs.chat_deployment
 output embedding_deployment string = rag.outputs.embedding_deployment
-output serving_identity_client_id string = rag.outputs.serving_identity_client_id
+{% include "extensions/infra/rag." ~ platform ~ ".outputs.bicep" ignore missing %}

@@ -1,4 +1,5 @@
 {% from "extensions/infra.jinja" import job_principal %}
+{% include "extensions/infra/rag." ~ platform ~ ".serving.bicep" ignore missing %}
 
 module rag 'rag.bicep' = {
   name: 'rag'
@@ -6,8 +7,11 @@ module rag 'rag.bicep' = {
     baseName: baseName
     location: location
     tags: tags
-    publicNetworkAccess: publicNetworkAccess
     logAnalyticsId: logAnalyticsId
     jobPrincipalId: {{ job_principal[platform].bicep }}
+    servingPrincipalId: servingIdentity.properties.principalId
+{% include "extensions/infra/" ~ network ~ ".rag.arguments.bicep" ignore missing %}
+{% include "extensions/infra/" ~ network ~ "." ~ platform ~ ".rag.arguments.bicep" ignore missing %}
   }
+{% include "extensions/infra/" ~ network ~ "." ~ platform ~ ".rag.dependencies.bicep" ignore missing %}
 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bicep_types import Json, accessors, body_of, parse
+from bicep_types import Json, accessors, body_of, parse, unwrapped
 
 ENVIRONMENTS = {"dev": "dev", "staging": "stg", "prod": "prod"}
 ASSIGNMENTS = "Microsoft.Authorization/roleAssignments"
@@ -22,6 +22,14 @@ class Resource:
     name: str
     type: str
     body: Json
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A private endpoint: its key, which ends its name, and the kind of service that it leads to, as zones.json calls it."""
+
+    key: str
+    group: str
 
 
 @dataclass(frozen=True)
@@ -51,9 +59,9 @@ def resources(project: Path) -> list[Resource]:
 
 
 def at(body: Any, path: str) -> Any:
-    """The value at a dotted path, or None."""
+    """The value at a dotted path, or None. A loop stands for each of its items."""
     for key in path.split("."):
-        body = body.get(key) if isinstance(body, dict) else None
+        body = unwrapped(body.get(key)) if isinstance(body, dict) else None
     return body
 
 
@@ -77,8 +85,50 @@ def _assignments(project: Path) -> Iterator[Assignment]:
     modules = [item for file in granting(project) for item in parse(file)["modules"].items()]
     for name, module in modules:
         for entry in body_of(module)["params"].get("assignments", []):
-            principal = next(accessors(entry["principalId"]), (entry["principalId"],))[0]
-            yield Assignment(name.removesuffix("Roles"), principal, entry["role"]["operator"]["operands"]["operand_2"])
+            for principal in _principals(module, entry["principalId"]):
+                yield Assignment(
+                    name.removesuffix("Roles"), principal, entry["role"]["operator"]["operands"]["operand_2"]
+                )
+
+
+def _principals(module: Json, principal: Any) -> list[str]:
+    """Whom an assignment names; where that is the item of a loop, the lists that are joined for the loop."""
+    name = next(accessors(principal), (principal,))[0]
+    loop = module["config"].get("loop_type", {}).get("detail", {})
+    if name != loop.get("item_name"):
+        return [name]
+    joined = loop["array_name"]["function"]["parameters"].values()
+    return [listed[0] if isinstance(listed, list) else listed for listed in joined]
+
+
+def endpoints(project: Path) -> list[Endpoint]:
+    """The private endpoints that the project can have, as the files call the module that makes them."""
+    return [
+        Endpoint(entry["key"], entry["group"])
+        for file in granting(project)
+        for module in parse(file).get("modules", {}).values()
+        if module["detail"]["path"].endswith("/private-endpoints.bicep")
+        for entry in body_of(module)["params"]["endpoints"]
+    ]
+
+
+def zones_of(project: Path) -> dict[str, list[str]]:
+    """The zones that hold the names of each kind of private endpoint."""
+    known: dict[str, list[str]] = json.loads((project / "infra/modules/zones.json").read_text("utf-8"))
+    return known
+
+
+def zones(project: Path) -> set[str]:
+    """The zones that the project makes when it keeps the names itself."""
+    made = body_of(parse(project / "infra/main.bicep")["modules"]["privateZones"])["params"]["zones"]
+    kinds = {parts[1] for parts in accessors(made) if parts[0] == "zones" and len(parts) > 1}
+    return {zone for kind in kinds for zone in zones_of(project)[kind]}
+
+
+def subnets(project: Path) -> dict[str, Json]:
+    """The subnets of the private network by name, as network.bicep lists them."""
+    listed = parse(project / "infra/modules/network.bicep")["variables"]["subnets"]["value"]
+    return {subnet["name"]: subnet for subnet in listed}
 
 
 def outputs(project: Path) -> set[str]:

@@ -31,7 +31,14 @@ from pycep import BicepParser
 Json = dict[str, Any]
 
 # Exist in Azure and are missing from azmcp 2.0.5.
-NO_DEFINITION = frozenset({"Microsoft.Authorization/locks", "Microsoft.Insights/diagnosticSettings"})
+NO_DEFINITION = frozenset(
+    {
+        "Microsoft.Authorization/locks",
+        "Microsoft.Insights/diagnosticSettings",
+        "Microsoft.Network/privateDnsZones",
+        "Microsoft.Network/privateDnsZones/virtualNetworkLinks",
+    }
+)
 # Bicep's own keys of a resource.
 LANGUAGE = frozenset({"parent", "scope", "dependsOn"})
 # Written in the type string, not by the author.
@@ -80,11 +87,16 @@ def is_object(value: Any) -> bool:
     return isinstance(value, dict) and set(value) not in EXPRESSIONS
 
 
+def unwrapped(value: Any) -> Any:
+    """A value out of the wrappers that a condition and a loop put around it."""
+    while is_object(value) and "config" in value and value.keys() & {"condition", "loop_type"}:
+        value = value["config"]
+    return value
+
+
 def body_of(declaration: Json) -> Json:
-    """The body of a resource or module, out of the wrappers that a condition and a loop put around it."""
-    body = declaration["config"]
-    while is_object(body) and "config" in body and body.keys() & {"condition", "loop_type"}:
-        body = body["config"]
+    """The body of a resource or module, whatever condition and loop it stands in."""
+    body = unwrapped(declaration["config"])
     return body if is_object(body) else {}
 
 
@@ -135,6 +147,8 @@ def check_names(file: Path) -> list[str]:
         return [f"{file.name}: tree-sitter refuses it"]
     identifiers = [node for node in _nodes(root) if node.type == "identifier"]
     declared = {_text(node): node for node in identifiers if _is_declared_here(node)}
+    # `for (item, index) in`: no identifiers to this parser.
+    declared |= {_text(node): node for node in _nodes(root) if node.type in {"loop_variable", "loop_enumerator"}}
     used = {_text(node) for node in identifiers if _is_reference(node)}
     unknown = [f"{file.name}: nothing declares {name}" for name in sorted(used - declared.keys())]
     return unknown + [
@@ -207,7 +221,7 @@ def _check_property(value: Any, prop: Json, types: Mapping[str, Json], scope: Sc
     kind = types.get(wanted.removesuffix("[]"))
     if kind is None:
         return _check_scalar(value, wanted, scope, path)
-    items = value if isinstance(value, list) else [value]
+    items = value if isinstance(value, list) else [unwrapped(value)]
     return [line for item in items if is_object(item) for line in _check_object(item, kind, types, scope, path)]
 
 

@@ -11,7 +11,7 @@ RAG_OUTPUTS = {
     "search_endpoint",
     "chat_deployment",
     "embedding_deployment",
-    "serving_identity_client_id",
+    "serving_identity_client_id",  # on Azure ML every project has it
 }
 PLATFORM_OUTPUTS = {
     "aml": {
@@ -23,6 +23,8 @@ PLATFORM_OUTPUTS = {
         "application_insights_name",
         "compute_name",
         "compute_identity_client_id",
+        "serving_identity_client_id",
+        "model_registry_name",
     },
     "databricks": {
         "workspace_name",
@@ -34,18 +36,21 @@ PLATFORM_OUTPUTS = {
     },
 }
 
-# By kind of infrastructure: a platform, and the same with what one project type adds.
-OUTPUTS = {
+# By kind of infrastructure: a platform, with what one project type adds, each in a public and in a private network. Whose network
+# it is makes no difference to who reads the outputs.
+OPEN = {
     **PLATFORM_OUTPUTS,
     **{f"{platform}-rag": names | RAG_OUTPUTS for platform, names in PLATFORM_OUTPUTS.items()},
 }
+OUTPUTS = {**OPEN, **{f"{kind}-private": names for kind, names in OPEN.items()}}
 
 
 def variants_of(kind: str, language: str, names: Iterable[str]) -> list[str]:
-    """The variants whose infrastructure is of a kind, such as `aml` or `aml-rag`, in a language. Raises LookupError for none."""
+    """The variants whose infrastructure is of a kind, such as `aml-rag-private`, in a language. Raises LookupError for none."""
     wanted = {*kind.split("-"), language}
+    decided = {"rag", "private"}
     split = {name: set(name.split("-")) for name in names}
-    found = [name for name, parts in split.items() if wanted <= parts and ("rag" in parts) == ("rag" in wanted)]
+    found = [name for name, parts in split.items() if wanted <= parts and parts & decided == wanted & decided]
     if not found:
         raise LookupError(f"no variant is of the kind {kind} in {language}")
     return found

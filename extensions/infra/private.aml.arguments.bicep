@@ -1,0 +1,3 @@
+    endpointSubnetId: network.outputs.endpointSubnetId
+    zoneGroupId: zoneGroupIds[privateDns]
+    packageHosts: packageHosts

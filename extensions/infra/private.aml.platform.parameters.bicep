@@ -1,0 +1,3 @@
+param endpointSubnetId string
+param zoneGroupId string
+param packageHosts array

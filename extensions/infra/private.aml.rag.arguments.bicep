@@ -1,0 +1,2 @@
+    workspaceName: workspace.name
+    workspacePrincipalId: workspace.identity.principalId

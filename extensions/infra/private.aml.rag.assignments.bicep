@@ -1,0 +1,5 @@
+      {
+        principalId: workspacePrincipalId
+        principalType: 'ServicePrincipal'
+        role: roles.azureAIEnterpriseNetworkConnectionApprover
+      }

@@ -1,0 +1,1 @@
+  workspaceStorageAccount: 'dbst${workload}${code}${hash}'

@@ -1,0 +1,5 @@
+param networkId string
+param endpointSubnetId string
+param zoneGroupId string
+param workspaceStorageAccountName string
+param browserAuthentication bool

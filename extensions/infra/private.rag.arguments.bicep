@@ -1,0 +1,2 @@
+    endpointSubnetId: endpointSubnetId
+    zoneGroupId: zoneGroupId

@@ -1,0 +1,2 @@
+param endpointSubnetId string
+param zoneGroupId string

@@ -1,0 +1,1 @@
+  // A cluster keeps the rights it starts with, so it waits for them.

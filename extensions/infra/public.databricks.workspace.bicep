@@ -1,0 +1,1 @@
+    requiredNsgRules: 'AllRules'

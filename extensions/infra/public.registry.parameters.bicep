@@ -1,0 +1,1 @@
+param sku string

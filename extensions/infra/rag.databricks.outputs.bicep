@@ -1,0 +1,1 @@
+output serving_identity_client_id string = servingIdentity.properties.clientId
