@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import grpc
@@ -75,8 +75,20 @@ def answer(service: str, answers: dict[str, bytes]) -> Any:
 
 
 @contextmanager
-def attached(address: str, schema: Json, types: Container[str]) -> Iterator[dict[str, str]]:
-    """Serve some types of a schema as the provider `address`. Gives the environment to run terraform with."""
+def attached(schemas: Mapping[str, Json], types: Container[str]) -> Iterator[dict[str, str]]:
+    """Serve some types of each schema as the provider of its address. Gives the environment to run terraform with."""
+    with ExitStack() as stack:
+        where = {address: stack.enter_context(served(schema, types)) for address, schema in schemas.items()}
+        yield {
+            "TF_REATTACH_PROVIDERS": json.dumps(where),
+            "TF_CLI_CONFIG_FILE": os.devnull,
+            "CHECKPOINT_DISABLE": "1",
+        }
+
+
+@contextmanager
+def served(schema: Json, types: Container[str]) -> Iterator[Json]:
+    """Serve one provider. Gives what Terraform wants to know to find it."""
     server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.max_send_message_length", LARGEST_MESSAGE)])
     provider = dict.fromkeys(AGREED, b"") | {"GetProviderSchema": schema_message(schema, types)}
     serving = b"\x08\x01"  # HealthCheckResponse{status: SERVING}; Terraform asks this before anything else
@@ -87,18 +99,13 @@ def attached(address: str, schema: Json, types: Container[str]) -> Iterator[dict
         socket = f"{folder}/provider.sock"
         server.add_insecure_port(f"unix:{socket}")
         server.start()
-        where = {
-            "Protocol": "grpc",
-            "ProtocolVersion": 6,
-            "Pid": os.getpid(),
-            "Test": True,
-            "Addr": {"Network": "unix", "String": socket},
-        }
         try:
             yield {
-                "TF_REATTACH_PROVIDERS": json.dumps({address: where}),
-                "TF_CLI_CONFIG_FILE": os.devnull,
-                "CHECKPOINT_DISABLE": "1",
+                "Protocol": "grpc",
+                "ProtocolVersion": 6,
+                "Pid": os.getpid(),
+                "Test": True,
+                "Addr": {"Network": "unix", "String": socket},
             }
         finally:
             server.stop(None).wait()

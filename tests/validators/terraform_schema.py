@@ -226,6 +226,27 @@ def apply_changes(schema: Json, changes: Json) -> None:
     schema["release"] = changes["provider_version"]
 
 
+def written(table: Json) -> Json:
+    """A block that is written down by hand: its arguments and attributes, and the blocks in it, of which there is one at most."""
+    attributes = {
+        name: attribute(of_type, required=kind == "required", read_only=kind == "read_only")
+        for kind in ("required", "optional", "read_only")
+        for name, of_type in table.get(kind, {}).items()
+    }
+    blocks = {
+        name: {"nesting": "list", "min": 0, "max": 1, "block": written(nested)}
+        for name, nested in table.get("blocks", {}).items()
+    }
+    return {"attributes": attributes, "blocks": blocks}
+
+
+def written_schema(path: Path) -> Json:
+    """The schema of a provider of which no package is known, from a file that holds what projects use of it."""
+    table = tomllib.loads(path.read_text("utf-8"))
+    resources = {name: written(block) for name, block in table["resources"].items()}
+    return {"release": table["release"], "provider": written(table["provider"]), "resources": resources, "data": {}}
+
+
 def main() -> None:
     package, changes, target = map(Path, sys.argv[1:])
     schema = Package(package).schema()

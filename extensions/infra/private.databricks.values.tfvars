@@ -1,0 +1,2 @@
+
+browser_authentication = false

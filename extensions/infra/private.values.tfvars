@@ -1,0 +1,7 @@
+{% from "extensions/infra.jinja" import egress %}
+
+private_dns          = "create"
+private_dns_group_id = ""
+hub_network_id       = ""
+egress               = "{{ egress[platform] }}"
+appliance_address    = ""

@@ -1,0 +1,2 @@
+
+registry_sku = "{{ registry_sku }}"
