@@ -1,7 +1,8 @@
-"""The network plan of extensions/network.jinja, compared with Python's `ipaddress` on thousands of random cases, and kept by updates.
+"""The network plan of extensions/network.jinja: equal to Python's `ipaddress` on thousands of random cases, and kept by updates.
 
 The macros are called as functions of the compiled file, as copier.yml calls them. The random cases come from fixed seeds, so a
-failure comes back. The planner to compare with shares no idea with the macro: it keeps free blocks and takes the smallest that fits.
+failure comes back. The planner to compare with shares no idea with the macro: it keeps free blocks and takes the smallest one
+that fits.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import random
 import re
 import shutil
 from collections.abc import Iterator
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ from copier import run_update
 from jinja2.sandbox import SandboxedEnvironment
 
 CASES = 1500
-PRIVATE = [ip_network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")]
-DOCKER = ip_network("172.17.0.0/16")
+PRIVATE = [IPv4Network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")]
+DOCKER = IPv4Network("172.17.0.0/16")
 # How a range is mistyped: each takes a good one.
 MISTAKES = (
     lambda cidr: cidr + "\n",
@@ -37,8 +38,8 @@ MISTAKES = (
     lambda cidr: cidr.replace("/", " / "),
     lambda cidr: cidr.split("/")[0],
     lambda cidr: cidr.split("/")[0] + "/33",
-    lambda cidr: ip_network(cidr).with_netmask,
-    lambda cidr: ip_network(cidr).with_hostmask,
+    lambda cidr: IPv4Network(cidr).with_netmask,
+    lambda cidr: IPv4Network(cidr).with_hostmask,
     lambda cidr: cidr.translate(str.maketrans("0123456789", "".join(chr(0x0660 + digit) for digit in range(10)))),
     lambda cidr: cidr.replace(".", "\u3002"),
     lambda cidr: "::ffff:" + cidr,
@@ -47,7 +48,7 @@ MISTAKES = (
     lambda cidr: cidr.replace(".", "", 1),
     lambda cidr: cidr + "/24",
     lambda cidr: cidr.replace(cidr.split(".")[0], "256", 1),
-    lambda cidr: hex(int(ip_network(cidr).network_address)) + "/" + cidr.split("/")[1],
+    lambda cidr: hex(int(IPv4Network(cidr).network_address)) + "/" + cidr.split("/")[1],
     lambda cidr: "",
 )
 
@@ -61,14 +62,14 @@ def network(macros: SandboxedEnvironment) -> Any:
 @pytest.fixture
 def chance(request: pytest.FixtureRequest) -> random.Random:
     """Random numbers, the same in each run of a test."""
-    return random.Random(request.node.name)
+    return random.Random(request.node.name)  # noqa: S311  (nothing is secret here)
 
 
 def random_network(
     chance: random.Random, shortest: int = 0, longest: int = 32, inside: str = "0.0.0.0/0"
 ) -> IPv4Network:
     """Any network in another one."""
-    outer = ip_network(inside)
+    outer = IPv4Network(inside)
     prefix = chance.randint(max(shortest, outer.prefixlen), longest)
     address = int(outer.network_address) + chance.randrange(outer.num_addresses)
     return IPv4Network((address, prefix), strict=False)
@@ -114,7 +115,7 @@ def placed(
 ) -> dict[str, IPv4Network]:
     """What the macro places."""
     found = json.loads(network.place(str(space), wanted, [str(cidr) for cidr in taken]))
-    return {name: ip_network(cidr) for name, cidr in found.items()}
+    return {name: IPv4Network(cidr) for name, cidr in found.items()}
 
 
 def blocks(plan: str) -> list[str]:
@@ -252,14 +253,14 @@ def test_the_subnets_of_a_plan_lie_apart_in_their_blocks(network: Any, chance: r
         space = str(random_network(chance, 8, 22, "10.0.0.0/8"))
         common = json.loads(network.common_plan(space, "", "databricks"))
         databricks = json.loads(network.databricks_plan(space, "", common))
-        everything = []
+        everything: list[IPv4Network] = []
         for kind, plan, longest in (("common", common, 27), ("databricks", databricks, 26)):
             assert set(plan) == {"dev", "staging", "prod"}
             for block in plan.values():
-                subnets = {name: ip_network(cidr) for name, cidr in block["subnets"].items()}
+                subnets = {name: IPv4Network(cidr) for name, cidr in block["subnets"].items()}
                 assert subnets.keys() == names[kind] and all(net.prefixlen <= longest for net in subnets.values())
-                assert all(net.subnet_of(ip_network(block["addressPrefix"])) for net in subnets.values())
-                assert ip_network(block["addressPrefix"]).subnet_of(ip_network(space))
+                assert all(net.subnet_of(IPv4Network(block["addressPrefix"])) for net in subnets.values())
+                assert IPv4Network(block["addressPrefix"]).subnet_of(IPv4Network(space))
                 everything += subnets.values()
         assert_apart(everything)
         assert network.is_plan(common) and network.is_plan(databricks)
@@ -279,11 +280,11 @@ def test_projects_of_one_hub_share_a_space_to_the_last_block(
             assert not network.used_error(", ".join(used), str(space), platform, False).strip()
             used += mine
             projects += 1
-        given = [ip_network(cidr) for cidr in used[len(others) :]]
+        given = [IPv4Network(cidr) for cidr in used[len(others) :]]
         assert_apart(given)
         assert not [cidr for cidr in given if any(cidr.overlaps(other) for other in others)]
         needs = [26] * 3 + ([24] * 3 if platform == "databricks" else [])
-        assert projects and not fits(space, needs, [ip_network(cidr) for cidr in used])
+        assert projects and not fits(space, needs, [IPv4Network(cidr) for cidr in used])
         assert "No room in" in network.used_error(", ".join(used), str(space), platform, False)
 
 
@@ -305,7 +306,7 @@ def test_a_new_project_is_refused_exactly_when_it_cannot_be_planned(
         assert bool(alone) != fits(space, needs, [])
         if alone:
             wider = alone.split("for example ")[1].rstrip(".")
-            assert ip_network(wider).supernet_of(space)
+            assert IPv4Network(wider).supernet_of(space)
             assert not network.address_space_error(wider, platform, []).strip()
         seen.add((bool(message), bool(alone)))
     assert seen == {(False, False), (True, False), (True, True)}
@@ -495,9 +496,9 @@ def test_a_move_to_databricks_plans_its_subnets_beside_the_old_ones(release: Pat
     after = recorded(project)
     assert after["network_plan"] == before["network_plan"]
     plan = json.loads((project / PLAN).read_text("utf-8"))
-    subnets = [ip_network(cidr) for environment in plan.values() for cidr in environment["subnets"].values()]
+    subnets = [IPv4Network(cidr) for environment in plan.values() for cidr in environment["subnets"].values()]
     assert len(subnets) == 12
-    assert_apart([*subnets, ip_network("10.40.3.0/25")])
+    assert_apart([*subnets, IPv4Network("10.40.3.0/25")])
     commit_all(project)
     update(project, platform="aml")
     assert recorded(project) == after | {"platform": "aml"}
