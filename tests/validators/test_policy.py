@@ -294,7 +294,7 @@ def inner_values(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def no_keys(infra: Infra) -> list[str]:
-    """Every service takes identities only. Application Insights cannot: Azure ML sends telemetry with a string, which can but write."""
+    """Every service takes identities only. Application Insights cannot: Azure ML writes with a string, which reads nothing."""
     known = KEYLESS.keys() | NO_SETTING.keys() | UNDIAGNOSED.keys()
     unknown = [f"{item.address}: no rule about keys" for item in infra.items if item.type not in known]
     return unknown + required(infra, KEYLESS)

@@ -239,8 +239,7 @@ SKIPS_OF_PLATFORM: Mapping[str, Mapping[str, str]] = {
 }
 PUBLIC_SKIPS_OF_PLATFORM: Mapping[str, Mapping[str, str]] = {
     "aml": dict.fromkeys(
-        ["CKV2_AZURE_32", "CKV2_AZURE_49", "CKV2_AZURE_50", "CKV_AZURE_139", "CKV_AZURE_144", "CKV_AZURE_189"],
-        IS_PUBLIC,
+        ["CKV2_AZURE_32", "CKV2_AZURE_49", "CKV2_AZURE_50", "CKV_AZURE_139", "CKV_AZURE_144", "CKV_AZURE_189"], IS_PUBLIC
     ),
     "databricks": {"CKV_AZURE_158": IS_PUBLIC},
 }
@@ -501,12 +500,7 @@ def test_a_loosened_setting_is_found(aml: Path, file: str, old: str, new: str) -
 @pytest.mark.parametrize(
     ("kind", "file", "old", "new"),
     [
-        (
-            "aml-private",
-            "storage.tf",
-            "public_network_access_enabled    = false",
-            "public_network_access_enabled = true",
-        ),
+        ("aml-private", "storage.tf", "public_network_access_enabled    = false", "public_network_access_enabled = true"),
         ("aml-private", "storage.tf", '"Deny"', '"Allow"'),
         ("aml-private", "vault.tf", "public_network_access_enabled = false", "public_network_access_enabled = true"),
         ("aml-private", "registry.tf", "public_network_access_enabled = false", "public_network_access_enabled = true"),
@@ -534,9 +528,7 @@ def test_an_opened_private_network_is_found(
     assert len(setting_problems(project, kind)) == 1
 
 
-PRIVATE_TYPES = re.compile(
-    r"azurerm_(private_|virtual_network|subnet|network_|nat_|route_|public_ip)|outboundRules|managed_network"
-)
+PRIVATE_TYPES = re.compile(r"azurerm_(private_|virtual_network|subnet|network_|nat_|route_|public_ip)|outboundRules|managed_network")
 
 
 def test_a_public_project_holds_no_private_network(project: Path, platform: str) -> None:
@@ -572,12 +564,7 @@ def test_everything_that_has_logs_keeps_them(project: Path) -> None:
     """Each service writes to Log Analytics who did what, and Log Analytics itself who asked."""
     assert log_problems(project) == []
     change(project, "infra/storage.tf", '"audit"', '"transaction"')
-    change(
-        project,
-        "infra/monitoring.tf",
-        "azurerm_log_analytics_workspace.main.id\n  log",
-        "data.azurerm_x.main.id\n  log",
-    )
+    change(project, "infra/monitoring.tf", "azurerm_log_analytics_workspace.main.id\n  log", "data.azurerm_x.main.id\n  log")
     assert log_problems(project) == [
         "azurerm_log_analytics_workspace.main: None",
         "azurerm_storage_account.main: ['transaction']",
@@ -692,10 +679,7 @@ def local_value(project: Path, name: str) -> Any:
 def granted_roles(project: Path) -> dict[str, str]:
     """Every role that the project may assign, id by name."""
     tables = [
-        block[name]
-        for _, block in blocks(project, "locals")
-        for name in block
-        if re.fullmatch("(rag_|private_)?roles", name)
+        block[name] for _, block in blocks(project, "locals") for name in block if re.fullmatch("(rag_|private_)?roles", name)
     ]
     return {name: guid for table in tables for name, guid in table.items()}
 
