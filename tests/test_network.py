@@ -41,6 +41,7 @@ MISTAKES = (
     lambda cidr: IPv4Network(cidr).with_netmask,
     lambda cidr: IPv4Network(cidr).with_hostmask,
     lambda cidr: cidr.translate(str.maketrans("0123456789", "".join(chr(0x0660 + digit) for digit in range(10)))),
+    lambda cidr: cidr.replace("0/", "\u0660/"),
     lambda cidr: cidr.replace(".", "\u3002"),
     lambda cidr: "::ffff:" + cidr,
     lambda cidr: "fd00::/" + cidr.split("/")[1],
