@@ -60,12 +60,13 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def render(session: nox.Session) -> None:
-    """One owner a path, every variant sound, every answer refused or kept as data, every switch of choices without loss."""
+    """One owner a path, every variant sound, answers refused or kept as data, networks planned, choices switched without loss."""
     install(session, "render")
     # Some hundred small renders: memory is twice as fast as a disk.
     if os.access(MEMORY, os.W_OK):
         session.env["PYTEST_DEBUG_TEMPROOT"] = MEMORY
-    tests = ("tests/test_ownership.py", "tests/test_render.py", "tests/test_answers.py", "tests/test_update.py")
+    names = ("ownership", "render", "answers", "network", "update")
+    tests = tuple(f"tests/test_{name}.py" for name in names)
     session.run("pytest", *WORKERS, *(session.posargs or tests))
 
 

@@ -8,6 +8,7 @@ gives the same bytes and modes.
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -104,6 +105,17 @@ def variants() -> dict[str, Answers]:
             for value in (offered(axis) if is_asked(axis, answers) else [""])
         ]
     return {"-".join(answers.values()): answers for answers in combined}
+
+
+def covering() -> list[str]:
+    """Names of variants that together hold every pair of choices: enough wherever a path or a line follows from two at most."""
+    pairs = {name: set(itertools.combinations(answers.items(), 2)) for name, answers in variants().items()}
+    missing = set().union(*pairs.values())
+    chosen: list[str] = []
+    while missing:
+        chosen.append(max(pairs, key=lambda name: len(pairs[name] & missing)))
+        missing -= pairs[chosen[-1]]
+    return chosen
 
 
 def copy_working_tree(to: Path) -> Path:

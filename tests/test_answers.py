@@ -162,6 +162,15 @@ ODD_LINES = [
 ]
 
 
+# The questions that a person is asked, and those of them that take text.
+ASKED = [
+    name
+    for name, question in conftest.questionnaire().items()
+    if question.get("when") is not False and question.get("ask") is not False
+]
+TYPED = [name for name in ASKED if "choices" not in conftest.questionnaire()[name]]
+
+
 def answers_with(question: str, answer: object) -> dict[str, Any]:
     """The identity answers and one more."""
     return {**IDENTITY, question: answer}
@@ -183,7 +192,7 @@ def run_copier(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def error(macros: SandboxedEnvironment, question: str, answer: str) -> str:
     """What the validator of a question says to an answer, empty when it accepts."""
     validator = questionnaire()[question]["validator"]
-    return macros.from_string(str(validator)).render({question: answer}).strip()
+    return macros.from_string(str(validator)).render({**IDENTITY, question: answer}).strip()
 
 
 # --- names
@@ -229,7 +238,16 @@ def test_a_bad_team_is_refused(template: Path, tmp_path: Path, team: str) -> Non
         ("description", "x" * 201, "it has 201"),
         ("description", SECRETS[0], "revoke it"),
         ("region", "mars", "westeurope"),
+        ("region", "West Europe", "westeurope"),
         ("task", "clustering", "regression"),
+        ("network", "vnet", "private"),
+        ("address_space", "10.40.0.1/22", "write 10.40.0.0/22"),
+        ("address_space", "10.40.0.0/255.255.252.0", "write it as 10.40.0.0/22"),
+        ("address_space", "8.8.0.0/16", "take a range in 10.0.0.0/8"),
+        ("address_space", "172.17.0.0/20", "172.17.0.0/16"),
+        ("address_space", "10.40.0.0/26", "for example 10.40.0.0/24"),
+        ("used_address_ranges", "10.40.0.0-10.40.0.63", "write it as 10.40.0.0/26"),
+        ("used_address_ranges", "10.40.0.0/22", "for example 10.40.0.0/21"),
     ],
 )
 def test_the_message_says_how_to_mend(template: Path, tmp_path: Path, question: str, answer: str, mend: str) -> None:
@@ -237,41 +255,100 @@ def test_the_message_says_how_to_mend(template: Path, tmp_path: Path, question: 
     assert mend in refusal(template, tmp_path / "out", answers_with(question, answer))
 
 
-def test_a_refusal_does_not_repeat_a_secret(template: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("question", TYPED)
+def test_a_refusal_does_not_repeat_a_secret(template: Path, tmp_path: Path, question: str) -> None:
     """A token typed by mistake does not reach the log of the run."""
-    data = conftest.write_data_file(tmp_path / "answers.yml", answers_with("description", SECRETS[0]))
+    data = conftest.write_data_file(tmp_path / "answers.yml", answers_with(question, SECRETS[0]))
     done = run_copier("copy", "--defaults", "--data-file", data, template, tmp_path / "out")
     assert done.returncode == 1
     assert SECRETS[0] not in done.stdout + done.stderr
 
 
-ASKED = [name for name, question in conftest.questionnaire().items() if question.get("when") is not False]
-
-
 @pytest.mark.parametrize("question", ASKED)
 def test_every_question_refuses_secrets(template: Path, tmp_path: Path, question: str) -> None:
-    """No question takes a secret, whatever it asks for."""
+    """No question takes a secret, whatever it asks for; a plan, which nobody is asked for, neither (see below)."""
     assert question in refusal(template, tmp_path / "out", answers_with(question, SECRETS[0]))
 
 
 @pytest.mark.parametrize("secret", SECRETS, ids=range(len(SECRETS)))
-@pytest.mark.parametrize("question", [name for name in ASKED if "validator" in conftest.questionnaire()[name]])
+@pytest.mark.parametrize("question", TYPED)
 def test_every_text_question_knows_secrets(macros: SandboxedEnvironment, question: str, secret: str) -> None:
     """Each kind of credential is recognised wherever text is typed, and called by its name."""
     assert "looks like a password" in error(macros, question, secret)
 
 
-@pytest.mark.parametrize("answer", ["../../evil", "yes", "taxi\n"])
-def test_the_command_line_refuses(template: Path, tmp_path: Path, answer: str) -> None:
+@pytest.mark.parametrize(
+    ("question", "answer", "mend"),
+    [
+        ("project_name", "../../evil", "taxi-fares"),
+        ("project_name", "yes", "taxi-fares"),
+        ("project_name", "taxi\n", "taxi-fares"),
+        ("region", "mars", "westeurope"),
+        ("address_space", "10.40.0.0/22\n", "10.40.0.0/22"),
+        ("address_space", "10.40.0.9/22", "10.40.0.0/22"),
+        ("address_space", "172.17.0.0/23", "containers"),
+        ("address_space", "10.40.0.0/25", "10.40.0.0/24"),
+    ],
+)
+def test_the_command_line_refuses(template: Path, tmp_path: Path, question: str, answer: str, mend: str) -> None:
     """Through --data and through --data-file alike, Copier exits with 1, ends with the message and writes nothing."""
-    data = conftest.write_data_file(tmp_path / "answers.yml", answers_with("project_name", answer))
+    answers = answers_with(question, answer) | {"network": "private"}
+    data = conftest.write_data_file(tmp_path / "answers.yml", answers)
     by_file = run_copier("copy", "--defaults", "--data-file", data, template, tmp_path / "out")
-    pairs = [f"--data={name}={value}" for name, value in answers_with("project_name", answer).items()]
+    pairs = [f"--data={name}={value}" for name, value in answers.items()]
     by_option = run_copier("copy", "--defaults", *pairs, template, tmp_path / "out")
     for done in (by_file, by_option):
         assert done.returncode == 1
-        assert "taxi-fares" in done.stderr.splitlines()[-1]
+        assert mend in done.stderr.splitlines()[-1]
     assert not (tmp_path / "out").exists()
+
+
+def test_several_mistakes_are_one_message(template: Path, tmp_path: Path) -> None:
+    """Whoever runs Copier without a keyboard mends them in one go."""
+    answers = answers_with("used_address_ranges", "10.40.0.1/26, 10.40.1.0/255.255.255.0") | {"network": "private"}
+    message = refusal(template, tmp_path / "out", answers)
+    assert "write 10.40.0.0/26." in message and '"10.40.1.0/255.255.255.0"' in message
+
+
+def test_a_private_project_needs_an_address_space(template: Path, tmp_path: Path) -> None:
+    """There is no default for what others may own."""
+    answers = {name: answer for name, answer in IDENTITY.items() if name != "address_space"}
+    assert "address_space" in refusal(template, tmp_path / "out", answers | {"network": "private"})
+
+
+def foreign_plan(**changes: object) -> dict[str, object]:
+    """A plan of somebody else's making, at the start of IDENTITY's address space, with other values for some environments."""
+    plan: dict[str, object] = {
+        name: {"addressPrefix": f"10.40.{n}.0/26", "subnets": {"agents": f"10.40.{n}.0/27"}}
+        for n, name in enumerate(("dev", "staging", "prod"))
+    }
+    return plan | changes
+
+
+@pytest.mark.parametrize("plan", ["network_plan", "databricks_network_plan"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", "x", [], {}, None, True, SECRETS[0]),
+        foreign_plan(dev={"addressPrefix": '10.40.0.0/26"}}\n', "subnets": {}}),
+        foreign_plan(dev={"addressPrefix": "10.40.0.0/26", "subnets": {"agents": "${path.module}"}}),
+        foreign_plan(dev={"addressPrefix": "10.40.0.0/26", "subnets": {"'; az group delete": "10.40.0.0/27"}}),
+        foreign_plan(dev={"addressPrefix": "10.41.0.0/26", "subnets": {"agents": "10.41.0.0/27"}}),
+        foreign_plan(dev={"addressPrefix": "10.40.1.0/26", "subnets": {"agents": "10.40.1.0/27"}}),
+        foreign_plan(dev={"addressPrefix": "0.0.0.0/0", "subnets": {"agents": "0.0.0.0/0"}}),
+    ],
+    ids=lambda value: ascii(value)[:40],
+)
+def test_a_foreign_plan_is_refused(template: Path, tmp_path: Path, plan: str, value: object) -> None:
+    """Plans are recorded answers, which anybody can give or edit: nothing but ranges in the space, apart, gets past."""
+    answers = answers_with(plan, value) | {"network": "private", "platform": "databricks"}
+    message = refusal(template, tmp_path / "out", answers)
+    assert "address_space" in message and SECRETS[0] not in message
+
+
+def test_a_plan_of_a_public_project_is_refused(template: Path, tmp_path: Path) -> None:
+    """A project that has networks is private."""
+    assert "Keep private" in refusal(template, tmp_path / "out", answers_with("network_plan", foreign_plan()))
 
 
 @pytest.mark.parametrize("question", ["project_name", "project_type", "platform"])
@@ -550,7 +627,7 @@ def test_changing_the_region_changes_only_what_names_it(release: Path, project: 
 
 def test_offered_defaults_are_offered() -> None:
     """A question's default is one of its choices, for each question that offers choices and has a default."""
-    for question in ("task", "ci", "iac"):
+    for question in ("task", "ci", "iac", "network"):
         default = str(questionnaire()[question]["default"])
         assert any(f"else '{value}'" in default for value in offered(question))
 

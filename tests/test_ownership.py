@@ -33,7 +33,10 @@ AXIS = {
     "azure_devops": "ci",
     "bicep": "iac",
     "terraform": "iac",
+    "private": "network",
 }
+# Choices that add no file: what the others are without.
+PLAIN = {"public"}
 # Overlays that several choices of one question share.
 SHARED = {"pytorch": {"cv", "nlp"}, "supervised": {"classical", "cv", "nlp"}}
 # Names that are printed into paths and choose nothing.
@@ -45,6 +48,7 @@ JOINTS = {
     frozenset({"iac", "platform"}),
     frozenset({"platform", "project_type"}),
     frozenset({"iac", "project_type"}),
+    frozenset({"iac", "network"}),
 }
 # A pair that only one project type needs.
 RAG_ONLY = {frozenset({"platform", "project_type"}), frozenset({"iac", "project_type"})}
@@ -139,6 +143,9 @@ def test_only_listed_joints_have_two_owners(paths: list[str]) -> None:
         "{{ terraform }}/infra/{{ rag }}/{{ aml }}/rag.tf",
         "{{ bicep }}/infra/{{ classical }}/main.bicep",
         "{{ bicep }}/infra/{{ supervised }}/rag.bicep",
+        "{{ bicep }}/infra/{{ private }}/{{ aml }}/network.bicep",
+        "{{ private }}/docs/{{ aml }}/network.md",
+        "{{ github }}/{{ private }}/ci.yml",
         "{{ amll }}/job.yml",
         "{{ regression }}/model.py",
         "{{ aml }}/{{ aml }}/job.yml",
@@ -159,7 +166,8 @@ def test_every_overlay_is_a_hidden_answer_and_has_files(paths: list[str]) -> Non
 def test_every_choice_has_its_overlay() -> None:
     """What a question offers for choosing files exists as an overlay of that question."""
     for axis in conftest.AXES:
-        assert set(conftest.offered(axis)) == {name for name in AXIS.keys() - SHARED.keys() if AXIS[name] == axis}
+        overlaid = {name for name in AXIS.keys() - SHARED.keys() if AXIS[name] == axis}
+        assert set(conftest.offered(axis)) - PLAIN == overlaid
 
 
 def test_the_render_holds_exactly_the_files_that_the_names_promise(paths: list[str], matrix: Matrix) -> None:
@@ -191,10 +199,11 @@ def test_shared_overlays_belong_to_offered_choices() -> None:
         assert len(choices) > 1 and choices <= set(conftest.offered(AXIS[name]))
 
 
-def test_pieces_of_infrastructure_belong_to_offered_types() -> None:
-    """A piece that a file of infrastructure takes in is called after its project type: a misspelt one would be left out."""
-    pieces = {path.name.split(".")[0] for path in (conftest.ROOT / "extensions/infra").iterdir()}
-    assert pieces and pieces <= set(conftest.offered("project_type"))
+def test_pieces_of_infrastructure_belong_to_offered_choices() -> None:
+    """A piece that a file of infrastructure takes in is called after the choices that it is for, or the file would miss it."""
+    pieces = [path.name.split(".") for path in sorted((conftest.ROOT / "extensions/infra").iterdir())]
+    choices = {choice for axis in conftest.AXES for choice in conftest.offered(axis)}
+    assert pieces and not [parts for parts in pieces if parts[0] not in choices]
 
 
 def test_the_matter_of_a_task_is_seed(paths: list[str]) -> None:

@@ -30,7 +30,7 @@ NOTE = b"# from the team\n"
 
 
 def switches() -> dict[str, tuple[Answers, Answers]]:
-    """Each switch of one choice in each direction, and one of all three at once, by name: (before, after)."""
+    """Each switch of one choice in each direction that there is, and one of three at once, by name: (before, after)."""
     base = IDENTITY | {"task": "regression"}
     found: dict[str, tuple[Answers, Answers]] = {}
     for axis in SWITCHES:
@@ -40,6 +40,7 @@ def switches() -> dict[str, tuple[Answers, Answers]]:
                     found[f"{old}-to-{new}"] = (base | {axis: old}, {axis: new})
     first = {axis: offered(axis)[0] for axis in SWITCHES}
     found["everything"] = (base | first, {axis: offered(axis)[-1] for axis in SWITCHES})
+    found["public-to-private"] = (base, {"network": "private", "address_space": IDENTITY["address_space"]})
     assert is_asked("task", base)
     return found
 
