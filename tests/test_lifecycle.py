@@ -2,7 +2,7 @@
 
 Nothing is faked: the project gets its own environment from its own lock, and MLflow, SQLite and git are the real ones. One lock
 serves all projects whose dependencies are equal, since asking the registry is the slow part; uv links files from its cache.
-The tests of one project share it and run in the order of this file, in one worker (`--dist loadgroup`). Two workers let two
+The tests of one project share it and run in the order of this file, in one worker (conftest.py). Two workers let two
 projects live side by side: much of a day is one process that starts. A worker's projects live in one place, one after the other.
 """
 
@@ -204,24 +204,19 @@ def begin(answers: Answers, template: Path, shared: Path, home: Path) -> Project
     return fresh
 
 
-def grouped(chosen: dict[str, Answers]) -> list[pytest.ParameterSet]:
-    """The names of variants; the tests of each are for one worker."""
-    return [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in chosen]
-
-
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The place of this worker's projects."""
     return tmp_path_factory.mktemp("home")
 
 
-@pytest.fixture(scope="module", params=grouped(full_variants()))
+@pytest.fixture(scope="module", params=reversed(full_variants()))
 def project(request: pytest.FixtureRequest, template: Path, shared: Path, home: Path) -> Project:
-    """A fresh project that will live its first day."""
+    """A fresh project that will live its first day; the types with the most tests come first."""
     return begin(full_variants()[request.param], template, shared, home)
 
 
-@pytest.fixture(scope="module", params=grouped(checked_variants()))
+@pytest.fixture(scope="module", params=checked_variants())
 def checked(request: pytest.FixtureRequest, template: Path, shared: Path, home: Path) -> Project:
     """A fresh project that only has its own checks run."""
     return begin(checked_variants()[request.param], template, shared, home)
