@@ -151,11 +151,11 @@ def render_all(source: Path, to: Path) -> None:
     building.rename(to)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config) -> object:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """`--dist loadgroup` gives the tests of a variant to one worker. xdist's own groups get lost in this version of pytest."""
     if config.getvalue("dist") != "loadgroup":
         return None
-    scheduler = LoadScopeScheduling(config)
+    scheduler = LoadScopeScheduling(config, log)
     scheduler._split_scope = lambda nodeid: next((name for name in variants() if f"[{name}" in nodeid), nodeid)
     return scheduler
 

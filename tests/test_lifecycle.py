@@ -43,7 +43,7 @@ from filelock import FileLock
 from jinja2.sandbox import SandboxedEnvironment
 
 # Test files that are the same, and test the same, whatever the project's type.
-SAME_FOR_EVERY_TYPE = {"aml_graph", "bundle_graph", "deploy", "local_registry", "processes", "tool"}
+SAME_FOR_EVERY_TYPE = {"aml_graph", "bundle_graph", "classic_spark", "deploy", "local_registry", "processes", "tool"}
 # Test files that no platform owns and that can turn out differently on each: they reach registry.py, the one module that
 # differs (tests/test_render.py proves it), or MLflow, whose version Azure ML caps. Of all others one platform says enough.
 REACH_THE_PLATFORM = {"boundaries", "cli", "flavor", "gate_steps", "local_registry", "steps"}
