@@ -87,7 +87,9 @@ def lifecycle(session: nox.Session) -> None:
     """The first day of a fresh project, for every project type and platform, and the checks of every task."""
     install(session, "lifecycle")
     session.env["BROWSER"] = str(browser(session, node_packages(session)))
-    session.run("pytest", *(session.posargs or ("tests/test_lifecycle.py",)))
+    # One worker a project (the file says why), and what took long: in the tests, and by -rP in those of the projects.
+    options = (*WORKERS, "--dist", "loadgroup", "--durations=40", "-rP")
+    session.run("pytest", *options, *(session.posargs or ("tests/test_lifecycle.py",)))
 
 
 @nox.session

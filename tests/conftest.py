@@ -28,6 +28,7 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2_ansible_filters import AnsibleCoreFiltersExtension
 from plumbum import local
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parents[1]
 ANSWERS_FILE = ".copier-answers.yml"
@@ -160,6 +161,15 @@ def render_all(source: Path, to: Path) -> None:
         for job in jobs:
             job.result()
     building.rename(to)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """`--dist loadgroup` gives the tests of a variant to one worker. xdist's own groups get lost in this version of pytest."""
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = lambda nodeid: next((name for name in variants() if f"[{name}" in nodeid), nodeid)
+    return scheduler
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,8 @@
 
 Nothing is faked: the project gets its own environment from its own lock, and MLflow, SQLite and git are the real ones. One lock
 serves all projects whose dependencies are equal, since asking the registry is the slow part; uv links files from its cache.
-The tests of one project share it and run in the order of this file, so they are not for several workers at once; a project's
-own checks use every processor anyway.
+The tests of one project share it and run in the order of this file, in one worker (conftest.py). Two workers let two
+projects live side by side: much of a day is one process that starts. A worker's projects live in one place, one after the other.
 """
 
 from __future__ import annotations
@@ -39,10 +39,11 @@ from conftest import (
     render_without_git,
     variants,
 )
+from filelock import FileLock
 from jinja2.sandbox import SandboxedEnvironment
 
 # Test files that are the same, and test the same, whatever the project's type.
-SAME_FOR_EVERY_TYPE = {"aml_graph", "bundle_graph", "deploy", "local_registry", "processes", "tool"}
+SAME_FOR_EVERY_TYPE = {"aml_graph", "bundle_graph", "classic_spark", "deploy", "local_registry", "processes", "tool"}
 # Test files that no platform owns and that can turn out differently on each: they reach registry.py, the one module that
 # differs (tests/test_render.py proves it), or MLflow, whose version Azure ML caps. Of all others one platform says enough.
 REACH_THE_PLATFORM = {"boundaries", "cli", "flavor", "gate_steps", "local_registry", "steps"}
@@ -136,7 +137,7 @@ class Project:
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command as its developer would."""
         return subprocess.run(
-            command, cwd=self.folder, env=dict(self.environment), capture_output=True, text=True, timeout=900
+            command, cwd=self.folder, env=dict(self.environment), capture_output=True, text=True, timeout=1800
         )
 
     def succeed(self, *command: str) -> str:
@@ -167,10 +168,11 @@ def fresh_environment(home: Path) -> dict[str, str]:
 
 def start(project: Project, locks: Path) -> None:
     """Lock and install, with the lock of an earlier project when it fits, and commit for the first time with hooks on."""
-    if (locks / "uv.lock").exists():
-        shutil.copy(locks / "uv.lock", project.folder)
-    project.succeed("uv", "lock")
-    shutil.copy(project.folder / "uv.lock", locks)
+    with FileLock(locks / "lock"):
+        if (locks / "uv.lock").exists():
+            shutil.copy(locks / "uv.lock", project.folder)
+        project.succeed("uv", "lock")
+        shutil.copy(project.folder / "uv.lock", locks)
     # What an earlier project fetched is not asked for again: a registry whose answers soon expire would send Spark, half a
     # gigabyte, each time. Nothing is compiled beforehand: most of what is installed is never imported.
     sync = ("uv", "sync", "--locked")
@@ -182,29 +184,42 @@ def start(project: Project, locks: Path) -> None:
 
 
 def begin(answers: Answers, template: Path, shared: Path, home: Path) -> Project:
-    """A fresh project, staged for its first commit. Projects of one platform share a lock."""
-    folder = render(template, home / "taxi-fares", IDENTITY | answers)
-    fresh = Project(folder, fresh_environment(shared))
+    """A fresh project, staged for its first commit, in the place of the last one. Projects of one type and platform share a lock.
+
+    It takes over that one's environment: `uv sync` makes it hold what the lock says and no more, and what both hold keeps its
+    bytecode, whose making takes longer than all the rest.
+    """
+    folder, environment = home / answers["platform"] / "taxi-fares", home / answers["platform"] / "environment"
+    if folder.exists():
+        if (folder / ".venv").exists():
+            (folder / ".venv").rename(environment)
+        folder.rename(home / name_of(recorded(folder)))
+    render(template, folder, IDENTITY | answers)
+    if environment.exists():
+        environment.rename(folder / ".venv")
     locks = shared / f"lock-{answers['project_type']}-{answers['platform']}"
     locks.mkdir(exist_ok=True)
+    fresh = Project(folder, fresh_environment(home))
     start(fresh, locks)
     return fresh
 
 
-@pytest.fixture(scope="module", params=full_variants())
-def project(
-    request: pytest.FixtureRequest, template: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Project:
-    """A fresh project that will live its first day."""
-    return begin(full_variants()[request.param], template, shared, tmp_path_factory.mktemp("home"))
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The place of this worker's projects."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module", params=reversed(full_variants()))
+def project(request: pytest.FixtureRequest, template: Path, shared: Path, home: Path) -> Project:
+    """A fresh project that will live its first day; the types with the most tests come first."""
+    return begin(full_variants()[request.param], template, shared, home)
 
 
 @pytest.fixture(scope="module", params=checked_variants())
-def checked(
-    request: pytest.FixtureRequest, template: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Project:
+def checked(request: pytest.FixtureRequest, template: Path, shared: Path, home: Path) -> Project:
     """A fresh project that only has its own checks run."""
-    return begin(checked_variants()[request.param], template, shared, tmp_path_factory.mktemp("home"))
+    return begin(checked_variants()[request.param], template, shared, home)
 
 
 def aliases(project: Project) -> dict[str, int]:
@@ -226,7 +241,8 @@ def test_the_first_commit_passes_its_hooks_unchanged(project: Project) -> None:
 def check(project: Project) -> None:
     """Lint, strict types and tests of a project pass, and a test of each file whose turn it is really ran.
 
-    The coverage floor must hold where all tests of the project's own code run: once for each type and task.
+    The coverage floor must hold where all tests of the project's own code run: once for each type and task. Those run side by
+    side as they do for a developer; the few of the other projects leave the processors to the project that lives beside them.
     """
     project.succeed("uv", "run", "poe", "lint")
     project.succeed("uv", "run", "poe", "types")
@@ -234,8 +250,9 @@ def check(project: Project) -> None:
     names, turn = set(suite(answers)), turns()[name_of(answers)]
     measured = names - turn <= SAME_FOR_EVERY_TYPE
     left_out = [f"--ignore=tests/test_{name}.py" for name in sorted(names - turn)]
-    command = ("uv", "run", "pytest", "-v", "-n", "auto", "--dist", "worksteal", *["--cov"] * measured)
-    printed = project.succeed(*command, *left_out)
+    manner = ("-n", "auto", "--dist", "worksteal", "--cov") if measured else ("-n", "1")
+    printed = project.succeed("uv", "run", "pytest", "-v", "--durations=20", *manner, *left_out)
+    print(printed[printed.rfind(" slowest ") :])
     assert set(re.findall(r"PASSED tests/test_(\w+)\.py", printed)) == turn, printed[-2000:]
     assert not re.search(r"\d+ (deselected|skipped)", printed), printed[-2000:]
     assert not measured or "Required test coverage" in printed
@@ -292,11 +309,12 @@ SERVERS = {
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_its_model_is_served(server: str, project: Project) -> None:
+def test_its_model_is_served(server: str, project: Project, shared: Path) -> None:
     """A server answers the example that lies in the model's folder, without what only training needs."""
     example = (project.folder / "outputs/model/serving_input_example.json").read_bytes()
     log = project.folder / "outputs/server.log"
-    with log.open("wb") as stream:
+    # The port is the one that the project's task has: one server at a time.
+    with FileLock(shared / "port"), log.open("wb") as stream:
         process = subprocess.Popen(
             SERVERS[server].split(),
             cwd=project.folder,
