@@ -213,8 +213,8 @@ LOGGED: Mapping[str, str] = {
     "azurerm_public_ip.nat": "allLogs",
 }
 
-# checkov's rules that do not hold, each with its reason. docs/resources.md and docs/infra.md list them for the reader. What needs a
-# private network holds there without exception.
+# checkov's rules that do not hold, each with its reason. docs/resources.md and docs/infra.md list them for the reader. What needs
+# a private network holds there without exception.
 OWN_KEYS = "keys of one's own belong to the landing zone"
 IS_PUBLIC = "the network is public: who comes needs an identity and a role"
 CHECKOV_SKIPS = {
@@ -239,7 +239,8 @@ SKIPS_OF_PLATFORM: Mapping[str, Mapping[str, str]] = {
 }
 PUBLIC_SKIPS_OF_PLATFORM: Mapping[str, Mapping[str, str]] = {
     "aml": dict.fromkeys(
-        ["CKV2_AZURE_32", "CKV2_AZURE_49", "CKV2_AZURE_50", "CKV_AZURE_139", "CKV_AZURE_144", "CKV_AZURE_189"], IS_PUBLIC
+        ["CKV2_AZURE_32", "CKV2_AZURE_49", "CKV2_AZURE_50", "CKV_AZURE_139", "CKV_AZURE_144", "CKV_AZURE_189"],
+        IS_PUBLIC,
     ),
     "databricks": {"CKV_AZURE_158": IS_PUBLIC},
 }
@@ -250,9 +251,9 @@ PUBLIC_RAG_SKIPS = {"CKV_AZURE_124": IS_PUBLIC, "CKV_AZURE_134": IS_PUBLIC}
 def skips_of(kind: str) -> dict[str, str]:
     """The rules of checkov that do not hold in a kind of infrastructure."""
     name, is_rag = kind.split("-")[0], "-rag" in kind
-    found = CHECKOV_SKIPS | SKIPS_OF_PLATFORM[name] | (RAG_SKIPS if is_rag else {})
+    found = {**CHECKOV_SKIPS, **SKIPS_OF_PLATFORM[name], **(RAG_SKIPS if is_rag else {})}
     if network_of(kind) == "public":
-        found |= PUBLIC_SKIPS | PUBLIC_SKIPS_OF_PLATFORM[name] | (PUBLIC_RAG_SKIPS if is_rag else {})
+        found |= {**PUBLIC_SKIPS, **PUBLIC_SKIPS_OF_PLATFORM[name], **(PUBLIC_RAG_SKIPS if is_rag else {})}
     return found
 
 
@@ -500,7 +501,12 @@ def test_a_loosened_setting_is_found(aml: Path, file: str, old: str, new: str) -
 @pytest.mark.parametrize(
     ("kind", "file", "old", "new"),
     [
-        ("aml-private", "storage.tf", "public_network_access_enabled    = false", "public_network_access_enabled = true"),
+        (
+            "aml-private",
+            "storage.tf",
+            "public_network_access_enabled    = false",
+            "public_network_access_enabled = true",
+        ),
         ("aml-private", "storage.tf", '"Deny"', '"Allow"'),
         ("aml-private", "vault.tf", "public_network_access_enabled = false", "public_network_access_enabled = true"),
         ("aml-private", "registry.tf", "public_network_access_enabled = false", "public_network_access_enabled = true"),
@@ -528,7 +534,9 @@ def test_an_opened_private_network_is_found(
     assert len(setting_problems(project, kind)) == 1
 
 
-PRIVATE_TYPES = re.compile(r"azurerm_(private_|virtual_network|subnet|network_|nat_|route_|public_ip)|outboundRules|managed_network")
+PRIVATE_TYPES = re.compile(
+    r"azurerm_(private_|virtual_network|subnet|network_|nat_|route_|public_ip)|outboundRules|managed_network"
+)
 
 
 def test_a_public_project_holds_no_private_network(project: Path, platform: str) -> None:
@@ -564,7 +572,12 @@ def test_everything_that_has_logs_keeps_them(project: Path) -> None:
     """Each service writes to Log Analytics who did what, and Log Analytics itself who asked."""
     assert log_problems(project) == []
     change(project, "infra/storage.tf", '"audit"', '"transaction"')
-    change(project, "infra/monitoring.tf", "azurerm_log_analytics_workspace.main.id\n  log", "data.azurerm_x.main.id\n  log")
+    change(
+        project,
+        "infra/monitoring.tf",
+        "azurerm_log_analytics_workspace.main.id\n  log",
+        "data.azurerm_x.main.id\n  log",
+    )
     assert log_problems(project) == [
         "azurerm_log_analytics_workspace.main: None",
         "azurerm_storage_account.main: ['transaction']",
@@ -679,7 +692,10 @@ def local_value(project: Path, name: str) -> Any:
 def granted_roles(project: Path) -> dict[str, str]:
     """Every role that the project may assign, id by name."""
     tables = [
-        block[name] for _, block in blocks(project, "locals") for name in block if re.fullmatch("(rag_|private_)?roles", name)
+        block[name]
+        for _, block in blocks(project, "locals")
+        for name in block
+        if re.fullmatch("(rag_|private_)?roles", name)
     ]
     return {name: guid for table in tables for name, guid in table.items()}
 
@@ -790,7 +806,7 @@ def test_who_gets_which_role_for_answers(matrix: Matrix, tmp_path: Path) -> None
 
 
 def test_the_workspace_agrees_to_its_own_endpoints_only(matrix: Matrix, tmp_path: Path) -> None:
-    """In a private network the workspace may approve endpoints on models and index, which it asks for itself, and nothing else."""
+    """In a private network the workspace may approve endpoints on models and index, which it asks for, and nothing else."""
     project = copy_of("aml-rag-private", matrix, tmp_path)
     [approver] = [made.body for made in assignments(project) if made.name == "approver"]
     assert approver["principal_id"] == "${azurerm_machine_learning_workspace.main.identity[0].principal_id}"
@@ -964,7 +980,7 @@ def test_checkov_sees_a_fault_and_says_when_it_cannot_read(aml: Path) -> None:
 
 
 def test_documentation_lists_the_rules_that_do_not_hold(project: Path, platform: str) -> None:
-    """Each rule that is skipped stands in docs/resources.md or docs/infra.md, and docs/infra.md lists no rule that holds there."""
+    """Each rule that is skipped stands in docs/resources.md or docs/infra.md; docs/infra.md lists none that holds."""
     rule = re.compile(r"CKV2?_AZURE_\d+")
     listed = {
         path.name: set(rule.findall(path.read_text("utf-8")))
