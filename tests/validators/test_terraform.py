@@ -437,6 +437,38 @@ def test_the_projects_own_tests_find_wrong_logic(aml: Path, fault: str) -> None:
     assert "0 failed" not in said
 
 
+PRIVATE_WRONG_LOGIC = {
+    "strangers may come in": ("network.tf", 'access      = "Deny"', 'access      = "Allow"'),
+    "rules that do not count": ("network.tf", '? "Disabled" : "Enabled"', '? "Disabled" : "Disabled"'),
+    "endpoints that go out": ("network.tf", "machines = false", "machines = true"),
+    "an address that is not asked for": (
+        "egress.tf",
+        'count               = var.egress == "nat"',
+        'count = var.egress != "x"',
+    ),
+    "a way around the firewall": ("egress.tf", 'if var.egress == "appliance" }', 'if var.egress == "x" }'),
+    "zones beside those of a hub": ("private_dns.tf", 'zone if var.private_dns == "create"', "zone"),
+    "names beside those of a policy": (
+        "private_endpoints.tf",
+        'var.private_dns == "policy" ? []',
+        'var.private_dns == "x" ? []',
+    ),
+    "a firewall without an address": ("network_variables.tf", 'var.egress != "appliance"', "true"),
+    "a hub's zones without a hub": ("network_variables.tf", 'var.private_dns != "byo"', "true"),
+    "anything for a hub": ("network_variables.tf", 'var.hub_network_id == ""', "true"),
+}
+
+
+@pytest.mark.parametrize("fault", PRIVATE_WRONG_LOGIC)
+def test_the_projects_own_tests_find_a_wrong_network(matrix: Matrix, tmp_path: Path, fault: str) -> None:
+    """A private network that is not what was asked for fails the project's own tests."""
+    file, old, new = PRIVATE_WRONG_LOGIC[fault]
+    project = copy_of("aml-private", matrix, tmp_path)
+    change(project, f"infra/{file}", old, new)
+    passed, _, said = run_tests(project, "-filter=tests/network.tftest.hcl")
+    assert not passed and "0 failed" not in said, said
+
+
 def test_a_change_of_the_schema_must_change_something() -> None:
     """azurerm_changes.toml may not name what the schema does not have: a stale line would hide a mistake."""
     empty: Json = {"attributes": {}, "blocks": {}}
