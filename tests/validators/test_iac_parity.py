@@ -126,6 +126,7 @@ def type_of(resource: terraform.Resource) -> str:
     """The type of a Terraform resource; Azure's own where azapi makes it."""
     return str(resource.body["type"]).split("@")[0] if resource.type == "azapi_resource" else resource.type
 
+
 # Where each setting stands, by type. `not` before a Terraform path: the opposite is said there.
 Paths = Mapping[str, str]
 SETTINGS: Mapping[str, Paths] = {
@@ -188,6 +189,7 @@ SETTINGS: Mapping[str, Paths] = {
         "properties.properties.vmSize": "vm_size",
         "properties.properties.vmPriority": "vm_priority",
         "properties.properties.remoteLoginPortPublicAccess": "ssh_public_access_enabled",
+        "properties.properties.enableNodePublicIp": "node_public_ip_enabled",
         "properties.properties.scaleSettings.minNodeCount": "scale_settings.min_node_count",
         "properties.properties.scaleSettings.maxNodeCount": "scale_settings.max_node_count",
         "properties.properties.scaleSettings.nodeIdleTimeBeforeScaleDown": (
@@ -233,6 +235,7 @@ SETTINGS: Mapping[str, Paths] = {
         "properties.routes.properties.nextHopIpAddress": "route.next_hop_in_ip_address",
     },
     NETWORK: {"properties.addressSpace.addressPrefixes": "address_space"},
+    LINK: {"properties.registrationEnabled": "registration_enabled"},
     ACCOUNT: {
         "kind": "kind",
         "sku.name": "sku_name",
@@ -290,12 +293,16 @@ def settings_of(kind: str) -> dict[str, dict[str, str]]:
 
 # Decided in test_bicep and not said in Terraform, because there it cannot be otherwise.
 IMPLIED = {
+    (DATABRICKS, "properties.accessConnector.identityType"): "the connector has one identity",
     (VAULT, "properties.enableSoftDelete"): "Terraform's vaults always have it",
     (BLOBS, "properties.deleteRetentionPolicy.enabled"): "the block turns it on",
     (BLOBS, "properties.containerDeleteRetentionPolicy.enabled"): "the block turns it on",
 }
 # Compared in another way.
-ELSEWHERE: Mapping[tuple[str, str], str] = {}
+ELSEWHERE = {
+    (NETWORK, "properties.subnets.properties.defaultOutboundAccess"): "with the subnets",
+    (AML, "properties.managedNetwork.firewallSku"): "with the rules of the managed network",
+}
 # The same meaning in other words: Bicep's value, then Terraform's.
 SAME = {
     ("plan.addressPrefixes", "${local.network.addressPrefixes}"),
@@ -305,8 +312,7 @@ SAME = {
     ("network.outputs.id", "${azurerm_virtual_network.main.id}"),
     ("databricks-host", '${azurerm_subnet.main["databricks-host"].name}'),
     ("databricks-container", '${azurerm_subnet.main["databricks-container"].name}'),
-    ("workspaceStorageAccountName", "dbst${var.workload}${local.code}${local.hash}"),
-    ("names.workspaceStorageAccount", "dbst${var.workload}${local.code}${local.hash}"),
+    ("names.workspaceStorageAccount", "${local.root_storage_name}"),
     ("SystemAssigned,UserAssigned", "SystemAssigned, UserAssigned"),
     ("None", "private"),
     ("AzureServices", ("AzureServices",)),
@@ -465,13 +471,13 @@ def setting_problems(pair: Pair) -> list[str]:
         body = blocks.get(TYPES.get(STORAGE if resource.type == BLOBS else resource.type, ""), {})
         for path, counterpart in settings_of(pair.platform).get(resource.type, {}).items():
             ours = plain(step(resource.body, path))
-            ours = given.get((resource.file, ours), ours) if isinstance(ours, str) else ours
+            ours = plain(given.get((resource.file, ours), ours)) if isinstance(ours, str) else ours
             theirs = step(body, counterpart.removeprefix("not "))
             theirs = known.get(theirs, theirs) if isinstance(theirs, str) else theirs
             if counterpart.startswith("not ") and isinstance(theirs, bool):
                 theirs = not theirs
-            if isinstance(ours, str):
-                ours = SWITCHES.get((path.split(".")[-1], ours), ours)
+            if isinstance(ours, str) and isinstance(theirs, bool):
+                ours = SWITCHES.get((path.split(".")[-1], ours.capitalize()), ours)
             if ours is None or not is_same(ours, theirs):
                 found.append(f"{resource.type} {path}: {ours!r} in Bicep, {theirs!r} in Terraform")
     return found
@@ -488,7 +494,19 @@ def test_every_decided_setting_is_compared(platform: str) -> None:
 
 
 # Named after something else: the settings of models are compared, names of the others decide nothing.
-NAMED_OTHERWISE = {LOCK, DIAGNOSTICS, BLOBS, MODEL, bicep.ASSIGNMENTS, OUTBOUND, ENDPOINT, ZONE, LINK, RULES, *PRIVATE_BICEP_ONLY}
+NAMED_OTHERWISE = {
+    LOCK,
+    DIAGNOSTICS,
+    BLOBS,
+    MODEL,
+    bicep.ASSIGNMENTS,
+    OUTBOUND,
+    ENDPOINT,
+    ZONE,
+    LINK,
+    RULES,
+    *PRIVATE_BICEP_ONLY,
+}
 Names = dict[str, set[str]]
 
 
@@ -640,7 +658,9 @@ def rights_of_loop(made: terraform.Resource, values: Json) -> list[tuple[Any, ..
     role = re.search(r"local\.(\w+)\.(\w+)", made.body["role_definition_id"].removeprefix("${local.role_definitions}"))
     assert role, made.name
     if made.body["for_each"] == "${local.reached}":
-        who, scopes = [made.body["principal_id"]], [entry["id"] for entry in values["reachable"].values()]
+        scope = made.body["scope"]
+        entries = [entry["id"] if scope == "${each.value.id}" else scope for entry in values["reachable"].values()]
+        who, scopes = [made.body["principal_id"]], entries
     else:
         assert made.body["principal_id"] == "${each.key}", made.name
         who = [f"${{var.{name}}}" for name in re.findall(r"var\.(\w+_ids?)\b", made.body["for_each"])]
@@ -724,7 +744,8 @@ def bicep_network(project: Path) -> Facts:
     """Endpoints with their zones, subnets with their rules, and what machines of Azure ML may reach."""
     tree, main = parse(project / "infra/modules/network.bicep"), parse(project / "infra/main.bicep")
     known, base = tree["variables"], main["variables"]["baseName"]["value"]
-    zones, found = bicep.zones_of(project), Counter()
+    zones = bicep.zones_of(project)
+    found: Facts = Counter()
     for endpoint in bicep.endpoints(project):
         found["endpoint", endpoint.key, endpoint.group, tuple(zones[endpoint.group])] += 1
     for name, subnet in bicep.subnets(project).items():
@@ -734,12 +755,14 @@ def bicep_network(project: Path) -> Facts:
         for rule in known[subnet["rules"]]["value"]:
             found["rule", name, *sorted(rule.items())] += 1
     for made in bicep.resources(project):
+        if made.type == NETWORK:
+            found["way out by default", step(made.body, "properties.subnets.properties.defaultOutboundAccess")] += 1
         if made.type in {RULES, ENDPOINT}:
             found["name", re.sub(r"\$\{\w+\.\w+\}", "*", made.body["name"].replace("${baseName}", base))] += 1
         if made.type == AML:
             managed = made.body["properties"]["managedNetwork"]
             found["firewall", managed["firewallSku"]] += 1
-            found.update(outbound(name, rule) for name, rule in managed["outboundRules"].items())
+            found.update(outbound(name.strip("'"), rule) for name, rule in managed["outboundRules"].items())
         if made.type == OUTBOUND:
             found[outbound(made.body["name"], made.body["properties"])] += 1
     return found
@@ -755,7 +778,8 @@ def outbound(name: str, rule: Json) -> tuple[Any, ...]:
 
 def terraform_network(project: Path) -> Facts:
     """The same of a Terraform project."""
-    values, found = local_values(project), Counter()
+    values = local_values(project)
+    found: Facts = Counter()
     given = {f"${{local.{name}}}": value for name, value in values.items() if isinstance(value, str)}
     for key, endpoint in (values["platform_endpoints"] | values.get("rag_endpoints", {})).items():
         found["endpoint", key, endpoint["group"], tuple(resolved(endpoint["zones"], values))] += 1
@@ -767,6 +791,8 @@ def terraform_network(project: Path) -> Facts:
         for rule in resolved(subnet["rules"], values):
             found["rule", name, *sorted(rule.items())] += 1
     for made in terraform.made(project):
+        if made.type == "azurerm_subnet":
+            found["way out by default", made.body["default_outbound_access_enabled"]] += 1
         if type_of(made) in {TYPES[RULES], TYPES[ENDPOINT]}:
             found["name", written(made.body["name"].replace("${each.key}", "*"), given)] += 1
         if made.type == "azapi_update_resource":
@@ -965,7 +991,14 @@ FAULTS = [
     ("settings", "databricks", "terraform", "platform.tf", "no_public_ip = true", "no_public_ip = false"),
     ("settings", "databricks", "bicep", "platform.bicep", "'AllRules'", "'NoAzureDatabricksRules'"),
     ("settings", "databricks", "terraform", "storage.tf", '= "Allow"', '= "Deny"'),
-    ("settings", "databricks", "bicep", "platform.bicep", "publicNetworkAccess: 'Enabled'", "publicNetworkAccess: 'Disabled'"),
+    (
+        "settings",
+        "databricks",
+        "bicep",
+        "platform.bicep",
+        "publicNetworkAccess: 'Enabled'",
+        "publicNetworkAccess: 'Disabled'",
+    ),
     ("names", "aml", "bicep", "main.bicep", "'kv-${workload}", "'vault-${workload}"),
     ("names", "databricks", "terraform", "platform.tf", '"dbac-', '"ac-'),
     (
@@ -982,7 +1015,7 @@ FAULTS = [
     ("locks, logs and mails", "aml", "terraform", "registry.tf", "azurerm_container_registry.main.id", "local.x"),
     ("locks, logs and mails", "databricks", "terraform", "platform.tf", '"allLogs"', '"audit"'),
     ("locks, logs and mails", "databricks", "bicep", "modules/budget.bicep", "threshold: 80", "threshold: 90"),
-    ("values", "aml", "terraform", "prod.tfvars", "delete_locks        = true", "delete_locks        = false"),
+    ("values", "aml", "terraform", "prod.tfvars", "delete_locks            = true", "delete_locks            = false"),
     ("values", "databricks", "bicep", "dev.parameters.json", '"value": 200', '"value": 201'),
     ("values", "databricks", "terraform", "staging.tfvars", "budget_emails      = []", ""),
     ("parameters", "aml", "terraform", "platform_variables.tf", '"Standard_D4ds_v4"', '"Standard_DS3_v2"'),
@@ -1013,7 +1046,14 @@ FAULTS = [
     ("settings", "aml-private", "bicep", "modules/registry.bicep", "'Disabled'", "'Enabled'"),
     ("settings", "databricks-private", "terraform", "platform.tf", "default_storage_firewall_enabled      = true", ""),
     ("settings", "databricks-private", "terraform", "platform.tf", '["databricks-host"].name', '["agents"].name'),
-    ("settings", "databricks-private", "bicep", "modules/network.bicep", "useRemoteGateways: false", "useRemoteGateways: true"),
+    (
+        "settings",
+        "databricks-private",
+        "bicep",
+        "modules/network.bicep",
+        "useRemoteGateways: false",
+        "useRemoteGateways: true",
+    ),
     ("settings", "aml-private", "terraform", "egress.tf", "bgp_route_propagation_enabled = false", ""),
     ("names", "aml-private", "terraform", "network.tf", '"vnet-', '"network-'),
     ("resources", "aml-private", "terraform", "egress.tf", '"azurerm_route_table"', '"azurerm_firewall"'),
@@ -1021,13 +1061,35 @@ FAULTS = [
     ("network", "aml-private", "terraform", "private_endpoints.tf", 'group = "vault"', 'group = "vaults"'),
     ("network", "aml-private", "terraform", "private_endpoints.tf", '["queue", "table"]', '["queue"]'),
     ("network", "aml-private", "terraform", "private_endpoints.tf", '"Basic"', '"Standard"'),
-    ("network", "aml-rag-private", "bicep", "rag.bicep", "'searchService'", "'search'"),
+    (
+        "network",
+        "aml-rag-private",
+        "bicep",
+        "rag.bicep",
+        "subresourceTarget: 'searchService'",
+        "subresourceTarget: 'search'",
+    ),
+    (
+        "network",
+        "databricks-private",
+        "terraform",
+        "network.tf",
+        "default_outbound_access_enabled   = false",
+        "default_outbound_access_enabled = true",
+    ),
     ("network", "databricks-private", "bicep", "modules/network.bicep", "priority: 110", "priority: 120"),
-    ("network", "databricks-private", "terraform", "private_endpoints.tf", '"Microsoft.Databricks/workspaces"', '"Microsoft.Web/x"'),
+    (
+        "network",
+        "databricks-private",
+        "terraform",
+        "private_endpoints.tf",
+        '"Microsoft.Databricks/workspaces"',
+        '"Microsoft.Web/x"',
+    ),
     ("network", "databricks-private", "terraform", "network.tf", "machines = false", "machines = true"),
     ("network", "aml-private", "terraform", "network.tf", '"nsg-', '"sg-'),
     ("rights", "aml", "terraform", "model_registry.tf", "azureml_registry_user", "acr_pull"),
-    ("rights", "aml-rag-private", "terraform", "private_endpoints.tf", "for_each           = local.reached", "for_each = toset(var.ids)"),
+    ("rights", "aml-rag-private", "terraform", "private_endpoints.tf", "each.value.id\n  role", "local.x\n  role"),
     ("locks, logs and mails", "aml-private", "terraform", "network.tf", '"allLogs"', '"audit"'),
     ("values", "aml-private", "bicep", "dev.parameters.json", '"none"', '"nat"'),
     ("parameters", "databricks-private", "terraform", "network_variables.tf", '"nat"\n', '"none"\n'),

@@ -213,8 +213,8 @@ LOGGED: Mapping[str, str] = {
     "azurerm_public_ip.nat": "allLogs",
 }
 
-# checkov's rules that do not hold, each with its reason. docs/resources.md and docs/infra.md list them for the reader. What needs a
-# private network holds there without exception.
+# checkov's rules that do not hold, each with its reason. docs/resources.md and docs/infra.md list them for the reader. What needs
+# a private network holds there without exception.
 OWN_KEYS = "keys of one's own belong to the landing zone"
 IS_PUBLIC = "the network is public: who comes needs an identity and a role"
 CHECKOV_SKIPS = {
@@ -239,7 +239,8 @@ SKIPS_OF_PLATFORM: Mapping[str, Mapping[str, str]] = {
 }
 PUBLIC_SKIPS_OF_PLATFORM: Mapping[str, Mapping[str, str]] = {
     "aml": dict.fromkeys(
-        ["CKV2_AZURE_32", "CKV2_AZURE_49", "CKV2_AZURE_50", "CKV_AZURE_139", "CKV_AZURE_144", "CKV_AZURE_189"], IS_PUBLIC
+        ["CKV2_AZURE_32", "CKV2_AZURE_49", "CKV2_AZURE_50", "CKV_AZURE_139", "CKV_AZURE_144", "CKV_AZURE_189"],
+        IS_PUBLIC,
     ),
     "databricks": {"CKV_AZURE_158": IS_PUBLIC},
 }
@@ -250,9 +251,9 @@ PUBLIC_RAG_SKIPS = {"CKV_AZURE_124": IS_PUBLIC, "CKV_AZURE_134": IS_PUBLIC}
 def skips_of(kind: str) -> dict[str, str]:
     """The rules of checkov that do not hold in a kind of infrastructure."""
     name, is_rag = kind.split("-")[0], "-rag" in kind
-    found = CHECKOV_SKIPS | SKIPS_OF_PLATFORM[name] | (RAG_SKIPS if is_rag else {})
+    found = {**CHECKOV_SKIPS, **SKIPS_OF_PLATFORM[name], **(RAG_SKIPS if is_rag else {})}
     if network_of(kind) == "public":
-        found |= PUBLIC_SKIPS | PUBLIC_SKIPS_OF_PLATFORM[name] | (PUBLIC_RAG_SKIPS if is_rag else {})
+        found |= {**PUBLIC_SKIPS, **PUBLIC_SKIPS_OF_PLATFORM[name], **(PUBLIC_RAG_SKIPS if is_rag else {})}
     return found
 
 
@@ -436,6 +437,38 @@ def test_the_projects_own_tests_find_wrong_logic(aml: Path, fault: str) -> None:
     assert "0 failed" not in said
 
 
+PRIVATE_WRONG_LOGIC = {
+    "strangers may come in": ("network.tf", 'access      = "Deny"', 'access      = "Allow"'),
+    "rules that do not count": ("network.tf", '? "Disabled" : "Enabled"', '? "Disabled" : "Disabled"'),
+    "endpoints that go out": ("network.tf", "machines = false", "machines = true"),
+    "an address that is not asked for": (
+        "egress.tf",
+        'count               = var.egress == "nat"',
+        'count = var.egress != "x"',
+    ),
+    "a way around the firewall": ("egress.tf", 'if var.egress == "appliance" }', 'if var.egress == "x" }'),
+    "zones beside those of a hub": ("private_dns.tf", 'zone if var.private_dns == "create"', "zone"),
+    "names beside those of a policy": (
+        "private_endpoints.tf",
+        'var.private_dns == "policy" ? []',
+        'var.private_dns == "x" ? []',
+    ),
+    "a firewall without an address": ("network_variables.tf", 'var.egress != "appliance"', "true"),
+    "a hub's zones without a hub": ("network_variables.tf", 'var.private_dns != "byo"', "true"),
+    "anything for a hub": ("network_variables.tf", 'var.hub_network_id == ""', "true"),
+}
+
+
+@pytest.mark.parametrize("fault", PRIVATE_WRONG_LOGIC)
+def test_the_projects_own_tests_find_a_wrong_network(matrix: Matrix, tmp_path: Path, fault: str) -> None:
+    """A private network that is not what was asked for fails the project's own tests."""
+    file, old, new = PRIVATE_WRONG_LOGIC[fault]
+    project = copy_of("aml-private", matrix, tmp_path)
+    change(project, f"infra/{file}", old, new)
+    passed, _, said = run_tests(project, "-filter=tests/network.tftest.hcl")
+    assert not passed and "0 failed" not in said, said
+
+
 def test_a_change_of_the_schema_must_change_something() -> None:
     """azurerm_changes.toml may not name what the schema does not have: a stale line would hide a mistake."""
     empty: Json = {"attributes": {}, "blocks": {}}
@@ -500,7 +533,12 @@ def test_a_loosened_setting_is_found(aml: Path, file: str, old: str, new: str) -
 @pytest.mark.parametrize(
     ("kind", "file", "old", "new"),
     [
-        ("aml-private", "storage.tf", "public_network_access_enabled    = false", "public_network_access_enabled = true"),
+        (
+            "aml-private",
+            "storage.tf",
+            "public_network_access_enabled    = false",
+            "public_network_access_enabled = true",
+        ),
         ("aml-private", "storage.tf", '"Deny"', '"Allow"'),
         ("aml-private", "vault.tf", "public_network_access_enabled = false", "public_network_access_enabled = true"),
         ("aml-private", "registry.tf", "public_network_access_enabled = false", "public_network_access_enabled = true"),
@@ -528,7 +566,9 @@ def test_an_opened_private_network_is_found(
     assert len(setting_problems(project, kind)) == 1
 
 
-PRIVATE_TYPES = re.compile(r"azurerm_(private_|virtual_network|subnet|network_|nat_|route_|public_ip)|outboundRules|managed_network")
+PRIVATE_TYPES = re.compile(
+    r"azurerm_(private_|virtual_network|subnet|network_|nat_|route_|public_ip)|outboundRules|managed_network"
+)
 
 
 def test_a_public_project_holds_no_private_network(project: Path, platform: str) -> None:
@@ -564,7 +604,12 @@ def test_everything_that_has_logs_keeps_them(project: Path) -> None:
     """Each service writes to Log Analytics who did what, and Log Analytics itself who asked."""
     assert log_problems(project) == []
     change(project, "infra/storage.tf", '"audit"', '"transaction"')
-    change(project, "infra/monitoring.tf", "azurerm_log_analytics_workspace.main.id\n  log", "data.azurerm_x.main.id\n  log")
+    change(
+        project,
+        "infra/monitoring.tf",
+        "azurerm_log_analytics_workspace.main.id\n  log",
+        "data.azurerm_x.main.id\n  log",
+    )
     assert log_problems(project) == [
         "azurerm_log_analytics_workspace.main: None",
         "azurerm_storage_account.main: ['transaction']",
@@ -679,7 +724,10 @@ def local_value(project: Path, name: str) -> Any:
 def granted_roles(project: Path) -> dict[str, str]:
     """Every role that the project may assign, id by name."""
     tables = [
-        block[name] for _, block in blocks(project, "locals") for name in block if re.fullmatch("(rag_|private_)?roles", name)
+        block[name]
+        for _, block in blocks(project, "locals")
+        for name in block
+        if re.fullmatch("(rag_|private_)?roles", name)
     ]
     return {name: guid for table in tables for name, guid in table.items()}
 
@@ -790,7 +838,7 @@ def test_who_gets_which_role_for_answers(matrix: Matrix, tmp_path: Path) -> None
 
 
 def test_the_workspace_agrees_to_its_own_endpoints_only(matrix: Matrix, tmp_path: Path) -> None:
-    """In a private network the workspace may approve endpoints on models and index, which it asks for itself, and nothing else."""
+    """In a private network the workspace may approve endpoints on models and index, which it asks for, and nothing else."""
     project = copy_of("aml-rag-private", matrix, tmp_path)
     [approver] = [made.body for made in assignments(project) if made.name == "approver"]
     assert approver["principal_id"] == "${azurerm_machine_learning_workspace.main.identity[0].principal_id}"
@@ -964,7 +1012,7 @@ def test_checkov_sees_a_fault_and_says_when_it_cannot_read(aml: Path) -> None:
 
 
 def test_documentation_lists_the_rules_that_do_not_hold(project: Path, platform: str) -> None:
-    """Each rule that is skipped stands in docs/resources.md or docs/infra.md, and docs/infra.md lists no rule that holds there."""
+    """Each rule that is skipped stands in docs/resources.md or docs/infra.md; docs/infra.md lists none that holds."""
     rule = re.compile(r"CKV2?_AZURE_\d+")
     listed = {
         path.name: set(rule.findall(path.read_text("utf-8")))

@@ -19,9 +19,10 @@ resource "azurerm_private_dns_zone" "main" {
 }
 
 resource "azurerm_private_dns_zone_virtual_network_link" "main" {
-  for_each            = azurerm_private_dns_zone.main
-  name                = "vnet-${local.base_name}"
-  private_dns_zone_id = each.value.id
-  virtual_network_id  = azurerm_virtual_network.main.id
-  tags                = local.tags
+  for_each             = azurerm_private_dns_zone.main
+  name                 = "vnet-${local.base_name}"
+  private_dns_zone_id  = each.value.id
+  virtual_network_id   = azurerm_virtual_network.main.id
+  registration_enabled = false
+  tags                 = local.tags
 }
