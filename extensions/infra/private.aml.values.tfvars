@@ -1,3 +1,3 @@
-{% from "extensions/infra.jinja" import package_hosts %}
+{% from "extensions/infra.jinja" import more_package_hosts, package_hosts %}
 
-package_hosts = {{ package_hosts.get(project_type, ["pypi.org", "files.pythonhosted.org"]) | tojson }}
+package_hosts = {{ (package_hosts + more_package_hosts.get(project_type, [])) | tojson }}
