@@ -9,6 +9,7 @@ module network 'modules/network.bicep' = {
     egress: egress
     applianceAddress: applianceAddress
     hubNetworkId: hubNetworkId
+    hubGateway: hubGateway
     logAnalyticsId: monitoring.outputs.logAnalyticsId
   }
 }

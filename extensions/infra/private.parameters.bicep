@@ -14,6 +14,9 @@ param privateDnsGroupId string = ''
 @description('Id of the virtual network of a hub to peer with. Empty: none.')
 param hubNetworkId string = ''
 
+@description('True when people come through a gateway of the hub (VPN, ExpressRoute), which must let this network use it.')
+param hubGateway bool = false
+
 @description('How machines in this network reach out: not at all, from one public address, or through a firewall.')
 @allowed([
   'none'

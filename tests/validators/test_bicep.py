@@ -154,7 +154,7 @@ NETWORK_SETTINGS: Settings = {
     "Microsoft.Network/virtualNetworks/virtualNetworkPeerings": {
         "properties.allowForwardedTraffic": True,
         "properties.allowGatewayTransit": False,
-        "properties.useRemoteGateways": False,
+        "properties.useRemoteGateways": "hubGateway",
     },
     "Microsoft.Network/routeTables": {},
     "Microsoft.Network/natGateways": {"sku.name": "Standard"},
@@ -575,7 +575,7 @@ def test_settings_are_as_decided(project: Path, platform: str) -> None:
         ("aml-private", "platform.bicep", "'AllowOnlyApprovedOutbound'", "'Disabled'"),
         ("aml-private", "platform.bicep", "    publicNetworkAccess: 'Disabled'", "    publicNetworkAccess: 'Enabled'"),
         ("aml-private", "modules/network.bicep", "defaultOutboundAccess: false", "defaultOutboundAccess: true"),
-        ("aml-private", "modules/network.bicep", "useRemoteGateways: false", "useRemoteGateways: true"),
+        ("aml-private", "modules/network.bicep", "useRemoteGateways: hubGateway", "useRemoteGateways: true"),
         (
             "databricks-private",
             "platform.bicep",

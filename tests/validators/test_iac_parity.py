@@ -307,6 +307,7 @@ ELSEWHERE = {
 SAME = {
     ("plan.addressPrefixes", "${local.network.addressPrefixes}"),
     ("hubNetworkId", "${var.hub_network_id}"),
+    ("hubGateway", "${var.hub_gateway}"),
     ("accessConnector.id", "${azurerm_databricks_access_connector.main.id}"),
     ("networkId", "${azurerm_virtual_network.main.id}"),
     ("network.outputs.id", "${azurerm_virtual_network.main.id}"),
@@ -1051,7 +1052,7 @@ FAULTS = [
         "databricks-private",
         "bicep",
         "modules/network.bicep",
-        "useRemoteGateways: false",
+        "useRemoteGateways: hubGateway",
         "useRemoteGateways: true",
     ),
     ("settings", "aml-private", "terraform", "egress.tf", "bgp_route_propagation_enabled = false", ""),

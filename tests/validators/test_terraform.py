@@ -139,7 +139,7 @@ PRIVATE: Mapping[str, Mapping[str, Any]] = {
     "azurerm_virtual_network_peering": {
         "allow_forwarded_traffic": True,
         "allow_gateway_transit": False,
-        "use_remote_gateways": False,
+        "use_remote_gateways": "${var.hub_gateway}",
     },
     "azurerm_route_table": {"bgp_route_propagation_enabled": False, "route.0.address_prefix": "0.0.0.0/0"},
     "azurerm_public_ip": {"sku": "Standard", "allocation_method": "Static"},

@@ -122,5 +122,5 @@ resource "azurerm_virtual_network_peering" "hub" {
   allow_virtual_network_access = true
   allow_forwarded_traffic      = true
   allow_gateway_transit        = false
-  use_remote_gateways          = false
+  use_remote_gateways          = var.hub_gateway # the way to what lies behind the hub's VPN or ExpressRoute
 }
