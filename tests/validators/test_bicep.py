@@ -434,13 +434,13 @@ def change(project: Path, file: str, old: str, new: str) -> None:
 def test_infrastructure_is_the_same_for_every_kind_of_model(matrix: Matrix, platform: str) -> None:
     """Infrastructure depends on its kind alone: one content a path, whatever the project predicts.
 
-    But for the hosts of packages in a private network of Azure ML: PyTorch has one of its own.
+    But for the hosts of packages in a private network of Azure ML: PyTorch has its own.
     """
     of_kind = set(variants_of(platform, "bicep", matrix.projects))
     ours = [item for item in matrix.unique("infra/**/*") if of_kind & set(item.variants)]
     paths = [item.relative for item in ours]
     assert "infra/main.bicep" in paths
-    contents = {(item.relative, re.sub(r'(, )?"download.pytorch.org"', "", item.content)) for item in ours}
+    contents = {(item.relative, re.sub(r'(, )?"download(-r2)?.pytorch.org"', "", item.content)) for item in ours}
     assert len(contents) == len(set(paths))
 
 

@@ -21,8 +21,8 @@ HOURS = {"hour": PRICES["hours"], "day": PRICES["hours"] / 24, "month": 1}
 # Made by Azure or Databricks by itself, so in no file: endpoints to blobs, files, vault, registry and workspace, and a way out.
 UNSEEN = {"aml": {"managed_endpoint": 5}, "databricks": {}}
 UNSEEN_IF_PUBLIC = {"aml": {}, "databricks": {"databricks_nat": 1, "databricks_address": 1}}
-# An endpoint in Terraform's tables: its key, and zones that tell it from one in the managed network.
-ENDPOINT = re.compile(r'(?:^|\{)\s*([\w-]+)\s*=\s*\{ id = [^{}]*group = "\w+", zones = ', re.MULTILINE)
+# Terraform's tables of private endpoints, by key.
+ENDPOINTS = ("platform_endpoints", "rag_endpoints")
 ZONE = re.compile(r'"(privatelink\.[\w.]+)"')
 
 
@@ -53,7 +53,10 @@ def search_units(project: Path, environment: str) -> int:
 def endpoint_keys(project: Path, language: str) -> set[str]:
     """The private endpoints that a project can have."""
     if language == "terraform":
-        return set(ENDPOINT.findall(infra_text(project)))
+        tables = [
+            block[name] for _, block in terraform_files.blocks(project, "locals") for name in ENDPOINTS if name in block
+        ]
+        return {key for table in tables for key in table}
     return {endpoint.key for endpoint in bicep_project.endpoints(project)}
 
 

@@ -459,7 +459,8 @@ def test_an_interrupted_run_is_completed_by_the_next(project: Path, cloud: Cloud
         "HOME": str(cloud.folder),
         "AZURE_RESOURCE_GROUP": RG,
     }
-    command = [sys.executable, "-m", "tasks.identity", "--apply"]
+    # Tests that run in the background are deaf to an interrupt, and so would their children be.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "tasks.identity", "--apply"]
     running: list[subprocess.Popen[str]] = []
     cloud.faults = [Fault("PUT", part, 500, times=9, action=lambda: running[0].send_signal(signal.SIGINT))]
     running.append(
