@@ -22,8 +22,6 @@ locals {
     managedBy   = "terraform"
   }
 
-  public_network_access_enabled = var.public_network_access == "Enabled"
-
   # Roles go by id, since Microsoft renames them. This is what stands before it.
   role_definitions = join("/", [
     "/subscriptions/${data.azurerm_client_config.current.subscription_id}",

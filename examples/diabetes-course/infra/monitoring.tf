@@ -9,3 +9,14 @@ resource "azurerm_log_analytics_workspace" "main" {
   local_authentication_enabled    = false
   allow_resource_only_permissions = true
 }
+
+# Who asked what of the logs, kept beside them.
+resource "azurerm_monitor_diagnostic_setting" "logs" {
+  name                       = "audit"
+  target_resource_id         = azurerm_log_analytics_workspace.main.id
+  log_analytics_workspace_id = azurerm_log_analytics_workspace.main.id
+
+  enabled_log {
+    category_group = "audit"
+  }
+}

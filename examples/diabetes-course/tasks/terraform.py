@@ -5,7 +5,9 @@ ENVIRONMENT chooses (dev when unset), AZURE_RESOURCE_GROUP names where to deploy
 AZURE_SUBSCRIPTION_ID or the CLI's own subscription. Every command sets up the state first, since two environments share
 the folder in which Terraform remembers where it is.
 
-Run: python tasks/terraform.py plan | deploy | outputs      (tasks infra-plan, infra-deploy, infra-outputs)
+`drift` plans too, and tells by its exit code: 0 when nothing would change, 3 when something would.
+
+Run: python tasks/terraform.py plan | drift | deploy | outputs      (tasks infra-plan, infra-drift and so on)
 """
 
 from __future__ import annotations
@@ -20,14 +22,18 @@ import sys
 from pathlib import Path
 
 INFRA = Path("infra")
+DRIFT = 3  # our exit code; Terraform's own for it is what ours is for a failure
+CHANGES = 2  # Terraform's, with -detailed-exitcode
 
 
 class InfraError(Exception):
     """Terraform could not begin or did not end; the text is one line."""
 
 
-def terraform(*arguments: str, stdout: int | None = None) -> str:
-    """Run Terraform in infra/ and return what it printed, if that was caught.
+def terraform(
+    *arguments: str, stdout: int | None = None, answers: tuple[int, ...] = (0,)
+) -> subprocess.CompletedProcess[str]:
+    """Run Terraform in infra/, whose exit code may be one of the answers.
 
     Raises:
         InfraError: Terraform is not there, or fails.
@@ -41,9 +47,9 @@ def terraform(*arguments: str, stdout: int | None = None) -> str:
         )
     except FileNotFoundError as error:
         raise InfraError("terraform is not installed: uv run poe infra-tools") from error
-    if done.returncode:
+    if done.returncode not in answers:
         raise InfraError(f"terraform {arguments[0]} failed, see above")
-    return done.stdout or ""
+    return done
 
 
 def target() -> tuple[str, str]:
@@ -65,8 +71,8 @@ def target() -> tuple[str, str]:
     return environment, group
 
 
-def run(command: str) -> None:
-    """Set up the state, then plan, deploy or print the outputs.
+def run(command: str) -> int:
+    """Set up the state, then plan, look for drift, deploy or print the outputs, and return the exit code.
 
     Raises:
         InfraError: as `target` and `terraform` raise it, or nothing is deployed that could be printed.
@@ -80,24 +86,28 @@ def run(command: str) -> None:
     if command == "plan":
         # Without a lock, so that the identity of a pull request needs no right to write.
         terraform("plan", "-lock=false", *values, *color)
+    elif command == "drift":
+        done = terraform("plan", "-detailed-exitcode", "-lock=false", *values, *color, answers=(0, CHANGES))
+        return DRIFT if done.returncode == CHANGES else 0
     elif command == "deploy":
         terraform("apply", "-auto-approve", "-lock-timeout=5m", *values, *color)
     else:
-        outputs = json.loads(terraform("output", "-json", stdout=subprocess.PIPE))
+        outputs = json.loads(terraform("output", "-json", stdout=subprocess.PIPE).stdout)
         if not outputs:
             raise InfraError(f"nothing is deployed in {environment} yet: uv run poe infra-deploy")
         print("\n".join(f"{name}={output['value']}" for name, output in outputs.items()))
+    return 0
 
 
 def main() -> None:
     """Run a command; exit code 2 with one line when it fails."""
     parser = argparse.ArgumentParser(description="Run Terraform on one environment.")
-    parser.add_argument("command", choices=["plan", "deploy", "outputs"])
+    parser.add_argument("command", choices=["plan", "drift", "deploy", "outputs"])
     command = parser.parse_args().command
     # An interrupt reaches Terraform too, which then ends in order and gives back its lock. So outlive it.
     signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        run(command)
+        sys.exit(run(command))
     except InfraError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

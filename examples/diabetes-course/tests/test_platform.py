@@ -15,14 +15,11 @@ import pytest
 from databricks_stub import Answer, Databricks, Request, refusal
 from databricks_workspace import VOLUME, CommandLine, Started, Workspace
 
-from diabetes_course import NAME
 from diabetes_course.errors import InputError
 from diabetes_course.settings import Compute
 
 ROOT = Path(__file__).parents[1]
 ROWS = f"{VOLUME}/raw/some"
-OUTPUTS = "workspace_url=https://adb-1.azuredatabricks.net access_connector_id=/c catalog_storage_url=abfss://c@s/ a=b"
-IDENTITY = "00000000-0000-0000-0000-00000000000c"
 COMMANDS = [["environment"], ["data"], ["train"], ["sweep"], ["score"], ["fetch", "1"]]
 pytestmark = pytest.mark.platform
 
@@ -489,58 +486,3 @@ def test_mistake_in_the_settings_costs_nothing(
         submit.app(["train"], standalone_mode=False)
     assert command_line.calls() == []
     assert not workspace.databricks.calls("POST", "/jobs/")
-
-
-# --- the setup -----------------------------------------------------------------------------------------------------
-
-
-def test_setup_makes_what_infrastructure_cannot(workspace: Workspace) -> None:
-    """The catalog gets the infrastructure's storage, and CI's identity may make schemas in it and nothing else."""
-    submit.app(["setup", "--outputs", OUTPUTS, "--identity", IDENTITY, "--people", "ml"], standalone_mode=False)
-    name = f"{NAME}_dev"
-    credential = workspace.objects["storage-credentials", name]
-    assert credential["azure_managed_identity"] == {"access_connector_id": "/c"}
-    location = workspace.objects["external-locations", name]
-    assert (location["url"], location["credential_name"]) == ("abfss://c@s/", name)
-    assert workspace.objects["catalogs", "ml_dev"]["storage_root"] == "abfss://c@s/ml_dev"
-    assert [identity["applicationId"] for identity in workspace.identities] == [IDENTITY]
-    rights = ["USE_CATALOG", "CREATE_SCHEMA"]
-    assert workspace.grants == {"catalog/ml_dev": {IDENTITY: rights, "ml": rights}}
-
-
-def test_setup_twice_changes_nothing(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
-    """Running the setup again makes nothing a second time, and says so."""
-    for _ in range(2):
-        submit.app(["setup", "--outputs", OUTPUTS, "--identity", IDENTITY], standalone_mode=False)
-    assert len(workspace.databricks.calls("POST", "/unity-catalog/")) == 3
-    assert len(workspace.identities) == 1
-    assert capsys.readouterr().out.count("is there already") == 4
-
-
-def test_setup_without_identity_says_so(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Without CI's identity the catalog is made, and the user is told what is left to do."""
-    monkeypatch.delenv("AZURE_CLIENT_ID", raising=False)
-    submit.app(["setup", "--outputs", OUTPUTS], standalone_mode=False)
-    assert "AZURE_CLIENT_ID not set" in capsys.readouterr().out
-    assert (workspace.identities, workspace.grants) == ([], {})
-
-
-def test_setup_needs_the_infrastructure(workspace: Workspace) -> None:
-    """Without the outputs of the infrastructure the missing ones are named, and nothing is made."""
-    with pytest.raises(InputError, match="catalog_storage_url, access_connector_id: deploy it first"):
-        submit.app(["setup", "--outputs", OUTPUTS.split()[0]], standalone_mode=False)
-    assert workspace.objects == {}
-
-
-def test_setup_by_someone_else_is_one_line(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Who may not make a storage credential is told so in one line."""
-    denied = refusal(403, "PERMISSION_DENIED", "User does not have CREATE STORAGE CREDENTIAL on Metastore")
-    workspace.databricks.intercept = lambda request: denied if request.method == "POST" else None
-    assert call(monkeypatch, "setup", "--outputs", OUTPUTS) == 2
-    error = capsys.readouterr().err
-    assert "CREATE STORAGE CREDENTIAL" in error
-    assert error.count("\n") == 1

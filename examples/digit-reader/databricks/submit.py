@@ -23,7 +23,7 @@ import time
 import tomllib
 import uuid
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import yaml
 
-from digit_reader import NAME, settings
+from digit_reader import settings
 from digit_reader.errors import GateError, InputError, PipelineError
 from digit_reader.folders import read_json
 from digit_reader.registry import client, explained
@@ -228,26 +228,6 @@ def _toml(name: str) -> dict[str, Any]:
     return tomllib.loads((PROJECT / name).read_text(encoding="utf-8"))
 
 
-def read_outputs(text: str) -> dict[str, str]:
-    """The names that `poe infra-outputs` prints, one name=value a line; poe hands them on between blanks.
-
-    Raises:
-        InputError: one of those that are needed is missing.
-    """
-    pairs = (word.partition("=") for word in text.split())
-    found = {name: value for name, equals, value in pairs if equals and value}
-    missing = [name for name in ("workspace_url", "catalog_storage_url", "access_connector_id") if name not in found]
-    if missing:
-        raise InputError(f"the infrastructure tells no {', '.join(missing)}: deploy it first, see docs/infra.md")
-    return found
-
-
-def catalog_name() -> str:
-    """The catalog of the target, as databricks.yml says."""
-    text = (PROJECT / "databricks.yml").read_text(encoding="utf-8")
-    return str(yaml.safe_load(text)["targets"][target()]["variables"]["catalog"])
-
-
 # --- what talks to the workspace -----------------------------------------------------------------------------------
 
 
@@ -309,7 +289,7 @@ def ensure_data(there: WorkspaceClient, place: str) -> str:
     with explained():
         try:
             there.files.get_metadata(f"{folder}.json")
-            _say(f"{folder} is there already")
+            say(f"{folder} is there already")
         except NotFound:
             for path in found:
                 remote = f"{folder}/{path.relative_to(RAW).as_posix()}"
@@ -317,7 +297,7 @@ def ensure_data(there: WorkspaceClient, place: str) -> str:
                 there.files.upload_from(remote, str(path), overwrite=True)
             note = json.dumps({"files": len(found), "bytes": sum(path.stat().st_size for path in found)})
             there.files.upload(f"{folder}.json", io.BytesIO(note.encode()), overwrite=True)
-            _say(f"{folder} created")
+            say(f"{folder} created")
     return folder
 
 
@@ -351,8 +331,8 @@ def start(there: WorkspaceClient, made: Deployed, job: str, parameters: Mapping[
         token = uuid.uuid4().hex
         waiter = there.jobs.run_now(made.jobs[job], job_parameters=dict(parameters), idempotency_token=token)
         run = there.jobs.get_run(waiter.run_id)
-    _say(f"{job}: {parameters.get('source')}")
-    _say(f"run {waiter.run_id}: {run.run_page_url}")
+    say(f"{job}: {parameters.get('source')}")
+    say(f"run {waiter.run_id}: {run.run_page_url}")
     return int(waiter.run_id)
 
 
@@ -374,7 +354,7 @@ def collect(there: WorkspaceClient, made: Deployed, run: int) -> None:
         raise InputError(f"run {run} has no report: {_told(ended)}")
     _succeeded(ended)
     _fetch(there, made, run, MODEL)
-    _say(f"the gate passed; model in {MODEL}, report in {REPORT}")
+    say(f"the gate passed; model in {MODEL}, report in {REPORT}")
 
 
 def wait(there: WorkspaceClient, run: int) -> Run:
@@ -387,7 +367,7 @@ def wait(there: WorkspaceClient, run: int) -> Run:
             state = _state(task)
             if told.get(task.task_key) != state:
                 told[task.task_key] = state
-                _say(f"  {task.task_key}: {state}")
+                say(f"  {task.task_key}: {state}")
         if _over(seen):
             return seen
         time.sleep(PAUSE)
@@ -439,93 +419,7 @@ def _copy(there: WorkspaceClient, remote: str, folder: Path) -> None:
             there.files.download_to(f"{remote}/{name}", str(folder / name), overwrite=True)
 
 
-# --- once an environment, by an administrator of the workspace -----------------------------------------------------
-
-
-def ensure_catalog(there: WorkspaceClient, made: Mapping[str, str]) -> str:
-    """Let Unity Catalog keep the environment's catalog in the infrastructure's storage; the catalog's name."""
-    from databricks.sdk.service.catalog import AzureManagedIdentityRequest
-
-    catalog, name = catalog_name(), f"{NAME}_{target()}"
-    # The catalog has a folder of its own: two of them in one place would be refused.
-    root = f"{made['catalog_storage_url'].rstrip('/')}/{catalog}"
-    credentials, locations = there.storage_credentials, there.external_locations
-    identity = AzureManagedIdentityRequest(access_connector_id=made["access_connector_id"])
-    _ensure(
-        f"storage credential {name}",
-        lambda: credentials.get(name),
-        lambda: credentials.create(name, azure_managed_identity=identity),
-    )
-    _ensure(
-        f"external location {name}",
-        lambda: locations.get(name),
-        lambda: locations.create(name, made["catalog_storage_url"], name),
-    )
-    _ensure(
-        f"catalog {catalog}",
-        lambda: there.catalogs.get(catalog),
-        lambda: there.catalogs.create(catalog, storage_root=root, comment=f"Models and rows, {target()}"),
-    )
-    return catalog
-
-
-def _ensure(what: str, look: Callable[[], object], make: Callable[[], object]) -> None:
-    from databricks.sdk.errors import NotFound
-
-    try:
-        look()
-        _say(f"{what} is there already")
-    except NotFound:
-        make()
-        _say(f"{what} created")
-
-
-def ensure_identity(there: WorkspaceClient, identity: str) -> None:
-    """Let CI's identity in Entra be a user of the workspace."""
-    from databricks.sdk.service.iam import ComplexValue
-
-    principals = there.service_principals_v2
-    if list(principals.list(filter=f'applicationId eq "{identity}"')):
-        _say(f"service principal {identity} is there already")
-        return
-    access = [ComplexValue(value="workspace-access")]
-    principals.create(application_id=identity, display_name=f"{NAME} {target()}", active=True, entitlements=access)
-    _say(f"service principal {identity} added to the workspace")
-
-
-def allow(there: WorkspaceClient, catalog: str, principal: str) -> None:
-    """Let somebody make a schema in the catalog. Who makes one owns it, so that nothing else need be granted."""
-    from databricks.sdk.service.catalog import PermissionsChange, Privilege
-
-    change = PermissionsChange(principal=principal, add=[Privilege.USE_CATALOG, Privilege.CREATE_SCHEMA])
-    there.grants.update("catalog", catalog, changes=[change])
-    _say(f"{principal} may make schemas in {catalog}")
-
-
 # --- the commands --------------------------------------------------------------------------------------------------
-
-
-@app.command()
-def setup(
-    outputs: Annotated[str, typer.Option(envvar="INFRA_OUTPUTS", help="What poe infra-outputs prints.")],
-    identity: Annotated[
-        str | None, typer.Option(envvar="AZURE_CLIENT_ID", help="Application (client) id of CI's identity.")
-    ] = None,
-    people: Annotated[str | None, typer.Option(help="Group whose members deploy to this environment.")] = None,
-) -> None:
-    """Prepare the workspace, once an environment: catalog, its storage, CI's identity. Needs an administrator."""
-    made = read_outputs(outputs)
-    os.environ.setdefault("DATABRICKS_HOST", made["workspace_url"])
-    there = workspace()
-    with explained():
-        _say(f"{made['workspace_url']} knows you as {there.current_user.me().user_name}")
-        catalog = ensure_catalog(there, made)
-        if identity:
-            ensure_identity(there, identity)
-        for principal in filter(None, (identity, people)):
-            allow(there, catalog, principal)
-    if not identity:
-        _say("AZURE_CLIENT_ID not set: CI's identity was not let in; run this again with it before CI deploys")
 
 
 @app.command()
@@ -570,7 +464,7 @@ def score(source: NewRows = None) -> None:
     shutil.rmtree(MONITORING, ignore_errors=True)
     _succeeded(wait(there, run))
     _fetch(there, made, run, MONITORING)
-    _say(f"predictions are in the table; what monitoring says is in {MONITORING}")
+    say(f"predictions are in the table; what monitoring says is in {MONITORING}")
 
 
 @app.command()
@@ -579,18 +473,19 @@ def fetch(run: int) -> None:
     collect(workspace(), deployed(), run)
 
 
-def _say(message: str) -> None:
+def say(message: str) -> None:
+    """Tell the user at once, also where the output is no terminal."""
     print(message, flush=True)
 
 
-def main() -> None:
+def main(commands: typer.Typer = app) -> None:
     """Run a command. A problem that the user can mend is one line on standard error, not a traceback."""
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     # As the Azure command line is signed in, for the SDK and for the databricks command line alike.
     os.environ.setdefault("DATABRICKS_AUTH_TYPE", "azure-cli")
     try:
-        app()
+        commands()
     except PipelineError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -24,13 +24,6 @@ param team string
 @description('Azure region of all resources.')
 param location string = resourceGroup().location
 
-@description('Disabled needs private endpoints, which are not made here: jobs could then not reach their data.')
-@allowed([
-  'Enabled'
-  'Disabled'
-])
-param publicNetworkAccess string = 'Enabled'
-
 @description('How many copies of the data Azure keeps. ZRS and GZRS are not offered in every region.')
 @allowed([
   'Standard_LRS'
@@ -105,7 +98,6 @@ module storage 'modules/storage.bicep' = {
     tags: tags
     redundancy: storageRedundancy
     hierarchical: true // Unity Catalog wants a lake
-    publicNetworkAccess: publicNetworkAccess
     deleteLock: deleteLocks
   }
 }
@@ -128,7 +120,6 @@ module platform 'platform.bicep' = {
     managedResourceGroupName: names.managedResourceGroup
     location: location
     tags: tags
-    publicNetworkAccess: publicNetworkAccess
     storageAccountName: storage.outputs.name
     logAnalyticsId: monitoring.outputs.logAnalyticsId
     dataRecoveryDays: dataRecoveryDays

@@ -7,7 +7,6 @@ param baseName string
 param managedResourceGroupName string
 param location string
 param tags object
-param publicNetworkAccess string
 param storageAccountName string
 param logAnalyticsId string
 param dataRecoveryDays int
@@ -33,6 +32,20 @@ resource blobService 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01'
       enabled: true
       days: dataRecoveryDays
     }
+  }
+}
+
+resource blobDiagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'audit'
+  scope: blobService
+  properties: {
+    workspaceId: logAnalyticsId
+    logs: [
+      {
+        categoryGroup: 'audit'
+        enabled: true
+      }
+    ]
   }
 }
 
@@ -78,8 +91,8 @@ resource workspace 'Microsoft.Databricks/workspaces@2024-05-01' = {
   properties: {
     // Databricks makes this group for its own network and storage, and denies changes in it to everybody else.
     managedResourceGroupId: '${subscription().id}/resourceGroups/${managedResourceGroupName}'
-    publicNetworkAccess: publicNetworkAccess
-    requiredNsgRules: publicNetworkAccess == 'Enabled' ? 'AllRules' : 'NoAzureDatabricksRules'
+    publicNetworkAccess: 'Enabled'
+    requiredNsgRules: 'AllRules'
     parameters: {
       enableNoPublicIp: {
         value: true

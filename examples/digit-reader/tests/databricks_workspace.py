@@ -1,4 +1,4 @@
-"""What a workspace answers beyond its registry: jobs, volumes, the objects of Unity Catalog, serving endpoints.
+"""What a workspace answers beyond its registry: jobs, volumes, serving endpoints.
 
 On top of databricks_stub.py. A run does at once what `on_run` says and then shows the states that the service shows.
 The `databricks` command line is a few lines of Python on the path: it writes down how it was called and tells what a
@@ -22,7 +22,6 @@ SCHEMA = "ml_dev.dev_jane_fares"
 MODEL = f"{SCHEMA}.model"
 VOLUME = f"/Volumes/{SCHEMA.replace('.', '/')}/files"
 JOBS = {"train": 11, "sweep": 12, "score": 13, "deploy": 14}
-UNITY = r"/api/2\.1/unity-catalog"
 COMMAND_LINE = """#!{python}
 import pathlib, sys
 with pathlib.Path({calls!r}).open("a") as calls:
@@ -57,10 +56,6 @@ class Workspace:
         self.on_run: Callable[[Started], None] = lambda _: None
         # How a run ends, and the task that fails with it.
         self.result, self.failed = "SUCCESS", ""
-        # Unity Catalog's objects by kind and name, the grants on them, the identities in the workspace.
-        self.objects: dict[tuple[str, str], dict[str, Any]] = {}
-        self.grants: dict[str, dict[str, list[str]]] = {}
-        self.identities: list[dict[str, Any]] = []
         self.endpoints: dict[str, dict[str, Any]] = {}
         self.update = "NOT_UPDATING"
         self._looks: dict[int, int] = {}
@@ -68,7 +63,6 @@ class Workspace:
         self._route()
 
     def _route(self) -> None:
-        kinds = "storage-credentials|external-locations|catalogs"
         for method, pattern, handler in (
             ("POST", r"/api/2\.2/jobs/run-now", self._run_now),
             ("GET", r"/api/2\.2/jobs/runs/get", self._get_run),
@@ -76,13 +70,7 @@ class Workspace:
             ("PUT", r"/api/2\.0/fs/files(/.+)", self._write),
             ("HEAD", r"/api/2\.0/fs/files(/.+)", self._head),
             ("GET", r"/api/2\.0/fs/directories(/.+)", self._list),
-            ("POST", rf"{UNITY}/({kinds})", self._make),
-            ("GET", rf"{UNITY}/({kinds})/(.+)", self._look),
-            ("PATCH", rf"{UNITY}/permissions/(.+)", self._grant),
             ("PATCH", r"/api/2\.0/mlflow/unity-catalog/registered-models/update", self._link),
-            ("GET", r"/api/2\.0/preview/scim/v2/Me", lambda *_: Answer(body={"userName": "jane@example.com"})),
-            ("GET", r"/api/2\.0/preview/scim/v2/ServicePrincipals", self._known),
-            ("POST", r"/api/2\.0/preview/scim/v2/ServicePrincipals", self._let_in),
             ("GET", r"/api/2\.0/serving-endpoints/([^/]+)", self._endpoint),
             ("POST", r"/api/2\.0/serving-endpoints", self._serve),
             ("PUT", r"/api/2\.0/serving-endpoints/([^/]+)/config", self._change),
@@ -136,35 +124,12 @@ class Workspace:
         # One second after another, so that the newest is known.
         return entry | ({"last_modified": 1000 * self._sent.index(path)} if path in self._sent else {})
 
-    # --- Unity Catalog and identities
-
-    def _make(self, request: Request, match: re.Match[str]) -> Answer:
-        self.objects[match[1], request.json["name"]] = request.json
-        return Answer(body=request.json)
-
-    def _look(self, _: Request, match: re.Match[str]) -> Answer:
-        found = self.objects.get((match[1], match[2]))
-        return Answer(body=found) if found else missing(f"{match[1]} {match[2]}")
-
-    def _grant(self, request: Request, match: re.Match[str]) -> Answer:
-        for change in request.json["changes"]:
-            self.grants.setdefault(match[1], {})[change["principal"]] = change["add"]
-        return Answer(body={"privilege_assignments": []})
+    # --- models
 
     def _link(self, request: Request, _: re.Match[str]) -> Answer:
         model = self.databricks.catalog.models[request.json["name"]]
         model["deployment_job_id"] = request.json["deployment_job_id"]
         return Answer(body={"registered_model": model})
-
-    def _known(self, request: Request, _: re.Match[str]) -> Answer:
-        wanted = request.query["filter"].split('"')[1]
-        found = [identity for identity in self.identities if identity["applicationId"] == wanted]
-        page = found if request.query.get("startIndex", "1") == "1" else []
-        return Answer(body={"Resources": page, "totalResults": len(found)})
-
-    def _let_in(self, request: Request, _: re.Match[str]) -> Answer:
-        self.identities.append(request.json)
-        return Answer(201, request.json)
 
     # --- serving endpoints
 

@@ -33,8 +33,8 @@ resource "azurerm_databricks_workspace" "main" {
   # Databricks makes this group for its own network and storage, and denies changes in it to everybody else. Its name must be
   # free in the subscription.
   managed_resource_group_name           = "rg-dbw-${local.base_name}-${local.hash}"
-  public_network_access_enabled         = local.public_network_access_enabled
-  network_security_group_rules_required = local.public_network_access_enabled ? "AllRules" : "NoAzureDatabricksRules"
+  public_network_access_enabled         = true
+  network_security_group_rules_required = "AllRules"
 
   custom_parameters {
     no_public_ip = true

@@ -1,5 +1,5 @@
 # What answering questions needs besides the platform: language models, content safety and a search service, none of which
-# knows a key, and the identity of the application that answers. docs/services.md explains it.
+# knows a key. docs/services.md explains it.
 
 locals {
   # A block an environment, the same file for every infrastructure language.
@@ -25,7 +25,7 @@ resource "azurerm_cognitive_account" "main" {
   sku_name                      = "S0"
   custom_subdomain_name         = local.account_name
   local_auth_enabled            = false
-  public_network_access_enabled = local.public_network_access_enabled
+  public_network_access_enabled = true
 
   identity {
     type = "SystemAssigned"
@@ -33,7 +33,7 @@ resource "azurerm_cognitive_account" "main" {
 
   network_acls {
     bypass         = "AzureServices"
-    default_action = local.public_network_access_enabled ? "Allow" : "Deny"
+    default_action = "Allow"
   }
 }
 
@@ -80,7 +80,7 @@ resource "azurerm_search_service" "main" {
   semantic_search_sku           = "standard"
   replica_count                 = local.rag.search.replicas
   partition_count               = local.rag.search.partitions
-  public_network_access_enabled = local.public_network_access_enabled
+  public_network_access_enabled = true
   network_rule_bypass_option    = "None"
 
   identity {
@@ -99,9 +99,14 @@ resource "azurerm_monitor_diagnostic_setting" "search" {
   }
 }
 
+# As whom the application answers.
 resource "azurerm_user_assigned_identity" "serving" {
   name                = "id-${local.base_name}-serving"
   resource_group_name = data.azurerm_resource_group.main.name
   location            = var.location
   tags                = local.tags
+}
+
+output "serving_identity_client_id" {
+  value = azurerm_user_assigned_identity.serving.client_id
 }

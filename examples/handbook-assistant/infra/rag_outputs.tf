@@ -20,7 +20,3 @@ output "chat_deployment" {
 output "embedding_deployment" {
   value = local.rag.embedding.name
 }
-
-output "serving_identity_client_id" {
-  value = azurerm_user_assigned_identity.serving.client_id
-}

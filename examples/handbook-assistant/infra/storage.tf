@@ -16,7 +16,7 @@ resource "azurerm_storage_account" "main" {
   local_user_enabled               = false
   min_tls_version                  = "TLS1_2"
   https_traffic_only_enabled       = true
-  public_network_access_enabled    = local.public_network_access_enabled
+  public_network_access_enabled    = true
 
   blob_properties {
     delete_retention_policy {
@@ -40,7 +40,17 @@ resource "azurerm_storage_account_network_rules" "main" {
   bypass             = ["AzureServices"]
   # Nodes of serverless compute have no fixed address and are not a trusted service, so an open endpoint that admits
   # identities only is what lets jobs read their data without a private network.
-  default_action = local.public_network_access_enabled ? "Allow" : "Deny"
+  default_action = "Allow"
+}
+
+resource "azurerm_monitor_diagnostic_setting" "storage" {
+  name                       = "audit"
+  target_resource_id         = "${azurerm_storage_account.main.id}/blobServices/default"
+  log_analytics_workspace_id = azurerm_log_analytics_workspace.main.id
+
+  enabled_log {
+    category_group = "audit"
+  }
 }
 
 resource "azurerm_management_lock" "storage" {

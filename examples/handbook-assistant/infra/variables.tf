@@ -33,17 +33,6 @@ variable "location" {
   description = "Azure region of all resources."
 }
 
-variable "public_network_access" {
-  type        = string
-  default     = "Enabled"
-  description = "Disabled needs private endpoints, which are not made here: jobs could then not reach their data."
-
-  validation {
-    condition     = contains(["Enabled", "Disabled"], var.public_network_access)
-    error_message = "The public network access must be Enabled or Disabled."
-  }
-}
-
 variable "storage_redundancy" {
   type        = string
   default     = "Standard_ZRS"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -152,8 +153,9 @@ class DatabricksSearchService(Service):
         _key, vector, dimension, columns = self._columns(name)
         _require(not set(body) - PARAMETERS and set(body["columns"]) <= columns, f"parameters {sorted(body)}")
         _require(len(body["query_vector"]) == dimension, f"the vector has not {dimension} numbers")
-        rows = [row for row in self.rows[name].values() if not self.filtering or _passes(row, body, columns)]
-        near = {row[_key]: _similarity(row[vector], body["query_vector"]) for row in rows}
+        passes = _filter(body, columns)
+        rows = [row for row in self.rows[name].values() if not self.filtering or passes(row)]
+        near = _similarities({row[_key]: row[vector] for row in rows}, body["query_vector"])
         scores = near if body["query_type"] == "ANN" else self._fused(rows, near, body, _key)
         best = sorted(scores, key=lambda key: (-scores[key], key))[: body["num_results"]]
         if "reranker" in body:
@@ -175,12 +177,12 @@ class DatabricksSearchService(Service):
         return fused
 
 
-def _passes(row: Row, body: Row, columns: set[str]) -> bool:
+def _filter(body: Row, columns: set[str]) -> Callable[[Row], bool]:
     """Of the filters only: a column equal to one of a list of texts."""
     filters = json.loads(body["filters_json"])
     for column, values in filters.items():
         _require(column in columns and isinstance(values, list) and len(values) > 0, f"filter {filters}")
-    return all(row[column] in values for column, values in filters.items())
+    return lambda row: all(row[column] in values for column, values in filters.items())
 
 
 def _reranked(keys: list[str], rows: dict[str, Row], body: Row) -> list[str]:
@@ -202,12 +204,17 @@ def _entry(column: str, value: object) -> Row:
     return {"key": column, "value": {"string_value": value}}
 
 
-def _similarity(one: list[float], other: list[float]) -> float:
-    return float(1 / (1 + np.sum((np.asarray(one) - np.asarray(other)) ** 2)))
+def _similarities(vectors: dict[str, list[float]], asked: list[float]) -> dict[str, float]:
+    if not vectors:
+        return {}
+    distances = ((np.array(list(vectors.values())) - np.array(asked)) ** 2).sum(axis=1)
+    return dict(zip(vectors, (1 / (1 + distances)).tolist(), strict=True))
 
 
-def _words(text: str) -> set[str]:
-    return set(re.findall(r"\w+", text.lower()))
+# Every question is compared with the same rows.
+@cache
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", text.lower()))
 
 
 def _text(row: Row, columns: list[str]) -> str:

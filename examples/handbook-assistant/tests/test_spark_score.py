@@ -1,6 +1,6 @@
 """Scoring in Spark, a real one on this computer, gives what `pipeline score` gives.
 
-Spark Connect here, since that is what serverless compute is; classic Spark once, as a process of its own.
+Spark Connect here, since that is what serverless compute is; test_classic_spark.py has the other kind.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -258,20 +257,6 @@ def test_absent_table_is_one_line(trained: Path, session: SparkSession, capsys: 
     """What Spark refuses is told in its first line."""
     assert call("--source", "nowhere", "--model", MODEL, "--scored", "scored") == 2
     assert "TABLE_OR_VIEW_NOT_FOUND" in capsys.readouterr().err
-
-
-def test_classic_spark_scores_as_well(trained: Path, mixed: pd.DataFrame, pipeline: Pipeline) -> None:
-    """The script as a process of its own, without Spark Connect."""
-    mixed.to_parquet("new.parquet")
-    assert pipeline("score", "--source", "new.parquet", "--model", MODEL).code == 0
-    command = [sys.executable, str(ROOT / "databricks/score.py"), "--source", "./new.parquet", "--model", str(MODEL)]
-    # A session of Spark Connect in this process leaves variables that say so.
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SPARK_")}
-    environment = inherited | spark_environment(trained) | {"MASTER": "local[2]"}
-    command += ["--scored", "scored"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    same(trained / "scored", trained / "outputs/predictions")
 
 
 # --- what the workers run, without Spark ---------------------------------------------------------------------------

@@ -31,3 +31,11 @@ output "compute_name" {
 output "compute_identity_client_id" {
   value = azurerm_user_assigned_identity.compute.client_id
 }
+
+output "serving_identity_client_id" {
+  value = azurerm_user_assigned_identity.serving.client_id
+}
+
+output "model_registry_name" {
+  value = var.model_registry ? azapi_resource.model_registry[0].name : ""
+}

@@ -1,4 +1,4 @@
-# Azure Machine Learning: workspace, training cluster and one identity for jobs.
+# Azure Machine Learning: workspace, training cluster, one identity for jobs and one for endpoints.
 #
 # The job identity is attached to the cluster and, beside the workspace's own identity, to the workspace: serverless compute
 # takes no system-assigned identity, and a job that writes a model to keyless storage needs one of its own.
@@ -9,6 +9,14 @@ locals {
 
 resource "azurerm_user_assigned_identity" "compute" {
   name                = "id-${local.base_name}-compute"
+  resource_group_name = data.azurerm_resource_group.main.name
+  location            = var.location
+  tags                = local.tags
+}
+
+# As whom endpoints fetch their image and their model.
+resource "azurerm_user_assigned_identity" "serving" {
+  name                = "id-${local.base_name}-serving"
   resource_group_name = data.azurerm_resource_group.main.name
   location            = var.location
   tags                = local.tags
@@ -27,7 +35,7 @@ resource "azurerm_machine_learning_workspace" "main" {
   key_vault_id                  = azurerm_key_vault.main.id
   container_registry_id         = azurerm_container_registry.main.id
   application_insights_id       = azurerm_application_insights.main.id
-  public_network_access_enabled = local.public_network_access_enabled
+  public_network_access_enabled = true
   v1_legacy_mode_enabled        = false
 
   identity {
@@ -57,6 +65,7 @@ resource "azurerm_machine_learning_compute_cluster" "main" {
   vm_priority                   = "Dedicated"
   local_auth_enabled            = false
   ssh_public_access_enabled     = false
+  node_public_ip_enabled        = true
 
   identity {
     type         = "UserAssigned"

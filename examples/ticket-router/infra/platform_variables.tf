@@ -12,7 +12,7 @@ variable "vault_recovery_days" {
 variable "registry_sku" {
   type        = string
   default     = "Standard"
-  description = "Tier of the container registry. Private endpoints will need Premium."
+  description = "Tier of the container registry."
 
   validation {
     condition     = contains(["Basic", "Standard", "Premium"], var.registry_sku)
@@ -47,4 +47,16 @@ variable "ml_identity_id" {
   type        = string
   default     = ""
   description = "Object id of the identity with which CI submits jobs and registers models. Empty: no role for CI."
+}
+
+variable "model_registry" {
+  type        = bool
+  default     = false
+  description = "True makes the registry over which environments share models. One environment has it: prod."
+}
+
+variable "model_registry_user_ids" {
+  type        = list(string)
+  default     = []
+  description = "Object ids of the identities of other environments that use the model registry."
 }

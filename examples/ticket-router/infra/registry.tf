@@ -7,8 +7,18 @@ resource "azurerm_container_registry" "main" {
   sku                           = var.registry_sku
   admin_enabled                 = false
   anonymous_pull_enabled        = false
-  public_network_access_enabled = local.public_network_access_enabled
+  public_network_access_enabled = true
   network_rule_bypass_option    = "AzureServices"
+}
+
+resource "azurerm_monitor_diagnostic_setting" "registry" {
+  name                       = "all"
+  target_resource_id         = azurerm_container_registry.main.id
+  log_analytics_workspace_id = azurerm_log_analytics_workspace.main.id
+
+  enabled_log {
+    category_group = "allLogs"
+  }
 }
 
 resource "azurerm_management_lock" "registry" {

@@ -7,6 +7,11 @@ terraform {
       source  = "hashicorp/azurerm"
       version = "~> 5.2"
     }
+    # For what azurerm does not know yet: the model registry, and the network that Azure keeps for machines.
+    azapi = {
+      source  = "Azure/azapi"
+      version = "~> 2.12"
+    }
   }
 
   # tasks/terraform.py names the account, container and key of one environment. No access key: the account has none to give.

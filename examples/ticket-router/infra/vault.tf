@@ -1,4 +1,4 @@
-# A vault read by role, never by access policy. Its firewall is shut even when the endpoint is public: Azure ML comes in as a
+# A vault read by role, never by access policy. Its firewall is shut even where the endpoint is public: Azure ML comes in as a
 # trusted service, and no job needs a secret.
 resource "azurerm_key_vault" "main" {
   name                          = "kv-${local.base_name}-${local.hash}"
@@ -10,7 +10,7 @@ resource "azurerm_key_vault" "main" {
   rbac_authorization_enabled    = true
   purge_protection_enabled      = true # cannot be turned off again
   soft_delete_retention_days    = var.vault_recovery_days
-  public_network_access_enabled = local.public_network_access_enabled
+  public_network_access_enabled = true
 
   network_acls {
     bypass         = "AzureServices"

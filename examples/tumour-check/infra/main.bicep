@@ -24,13 +24,6 @@ param team string
 @description('Azure region of all resources.')
 param location string = resourceGroup().location
 
-@description('Disabled needs private endpoints, which are not made here: jobs could then not reach their data.')
-@allowed([
-  'Enabled'
-  'Disabled'
-])
-param publicNetworkAccess string = 'Enabled'
-
 @description('How many copies of the data Azure keeps. ZRS and GZRS are not offered in every region.')
 @allowed([
   'Standard_LRS'
@@ -55,14 +48,6 @@ param vaultRecoveryDays int = 90
 @maxValue(730)
 param logRetentionDays int = 90
 
-@description('Tier of the container registry. Private endpoints will need Premium.')
-@allowed([
-  'Basic'
-  'Standard'
-  'Premium'
-])
-param registrySku string = 'Standard'
-
 @description('True puts a delete lock on storage, vault and registry.')
 param deleteLocks bool = true
 
@@ -80,6 +65,12 @@ param peopleGroupId string = ''
 @description('Object id of the identity with which CI submits jobs and registers models. Empty: no role for CI.')
 param mlIdentityId string = ''
 
+@description('True makes the registry of models that the environments share. One environment makes it, prod.')
+param modelRegistry bool = false
+
+@description('Object ids of the identities with which CI of the other environments uses the model registry.')
+param modelRegistryUserIds array = []
+
 @description('Monthly budget of the resource group, in the currency of the subscription.')
 @minValue(1)
 param budgetAmount int = 500
@@ -90,6 +81,40 @@ param budgetStartDate string = ''
 @description('Addresses that hear of a budget being used up. Empty: no budget.')
 param budgetEmails array = []
 
+@description('Who keeps the names of endpoints: zones made here, zones of the hub, or a policy of the landing zone.')
+@allowed([
+  'create'
+  'byo'
+  'policy'
+])
+param privateDns string = 'create'
+
+@description('Id of the resource group that holds the private DNS zones, for byo.')
+param privateDnsGroupId string = ''
+
+@description('Id of the virtual network of a hub to peer with. Empty: none.')
+param hubNetworkId string = ''
+
+@description('True when people come through a gateway of the hub (VPN, ExpressRoute), which must let this network use it.')
+param hubGateway bool = false
+
+@description('How machines in this network reach out: not at all, from one public address, or through a firewall.')
+@allowed([
+  'none'
+  'nat'
+  'appliance'
+])
+param egress string = 'none'
+
+@description('Private address of the firewall, for appliance.')
+param applianceAddress string = ''
+
+@description('Hosts that images and jobs install from, behind a firewall of Azure, which costs. Empty: neither.')
+param packageHosts array = [
+  'pypi.org'
+  'files.pythonhosted.org'
+]
+
 var codes = {
   dev: 'dev'
   staging: 'stg'
@@ -97,8 +122,8 @@ var codes = {
 }
 var code = codes[environment]
 
-// Storage, vault and registry names are shared with every other customer of Azure, so they end in a hash of something
-// that only this project has: the id of its resource group.
+// Names of storage, vault and both registries are shared with every other customer of Azure, so they end in a hash of
+// something that only this project has: the id of its resource group.
 var hash = take(uniqueString(resourceGroup().id, workload, code), 5)
 var baseName = '${workload}-${code}'
 var names = {
@@ -107,6 +132,7 @@ var names = {
   containerRegistry: 'cr${workload}${code}${hash}'
   logAnalytics: 'log-${workload}-${code}'
   applicationInsights: 'appi-${workload}-${code}'
+  modelRegistry: 'mlr-${workload}-${hash}'
   budget: 'budget-${workload}-${code}'
 }
 var tags = {
@@ -144,7 +170,6 @@ module storage 'modules/storage.bicep' = {
     tags: tags
     redundancy: storageRedundancy
     hierarchical: false // Azure ML refuses a lake as the storage of a workspace
-    publicNetworkAccess: publicNetworkAccess
     deleteLock: deleteLocks
   }
 }
@@ -156,7 +181,6 @@ module vault 'modules/vault.bicep' = {
     location: location
     tags: tags
     recoveryDays: vaultRecoveryDays
-    publicNetworkAccess: publicNetworkAccess
     logAnalyticsId: monitoring.outputs.logAnalyticsId
     deleteLock: deleteLocks
   }
@@ -168,8 +192,7 @@ module registry 'modules/registry.bicep' = {
     name: names.containerRegistry
     location: location
     tags: tags
-    sku: registrySku
-    publicNetworkAccess: publicNetworkAccess
+    logAnalyticsId: monitoring.outputs.logAnalyticsId
     deleteLock: deleteLocks
   }
 }
@@ -184,6 +207,45 @@ module budget 'modules/budget.bicep' = if (!empty(budgetStartDate) && !empty(bud
   }
 }
 
+module network 'modules/network.bicep' = {
+  name: 'network'
+  params: {
+    baseName: baseName
+    location: location
+    tags: tags
+    egress: egress
+    applianceAddress: applianceAddress
+    hubNetworkId: hubNetworkId
+    hubGateway: hubGateway
+    logAnalyticsId: monitoring.outputs.logAnalyticsId
+  }
+}
+
+// Zones by kind of endpoint; several kinds may share one.
+var zones = loadJsonContent('modules/zones.json')
+var zoneGroupIds = {
+  create: resourceGroup().id
+  byo: privateDnsGroupId
+  policy: ''
+}
+
+module privateZones 'modules/private-dns.bicep' = if (privateDns == 'create') {
+  name: 'private-dns'
+  params: {
+    tags: tags
+    networkName: network.outputs.name
+    zones: union(
+      zones.blob,
+      zones.file,
+      zones.queue,
+      zones.table,
+      zones.vault,
+      zones.registry,
+      zones.amlworkspace
+    )
+  }
+}
+
 // The name of this deployment is read by `poe infra-outputs`.
 module platform 'platform.bicep' = {
   name: 'platform'
@@ -191,7 +253,6 @@ module platform 'platform.bicep' = {
     baseName: baseName
     location: location
     tags: tags
-    publicNetworkAccess: publicNetworkAccess
     storageAccountName: storage.outputs.name
     keyVaultName: vault.outputs.name
     containerRegistryName: registry.outputs.name
@@ -202,5 +263,15 @@ module platform 'platform.bicep' = {
     computeMaxNodes: computeMaxNodes
     peopleGroupId: peopleGroupId
     mlIdentityId: mlIdentityId
+    modelRegistry: modelRegistry
+    modelRegistryName: names.modelRegistry
+    modelRegistryUserIds: modelRegistryUserIds
+    deleteLocks: deleteLocks
+    endpointSubnetId: network.outputs.endpointSubnetId
+    zoneGroupId: zoneGroupIds[privateDns]
+    packageHosts: packageHosts
   }
+  dependsOn: [
+    privateZones
+  ]
 }

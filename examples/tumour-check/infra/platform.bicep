@@ -1,4 +1,5 @@
-// Azure Machine Learning: workspace, training cluster, one identity for jobs, and every role assignment.
+// Azure Machine Learning: workspace, training cluster, an identity for jobs and one for endpoints, the registry of models
+// and every role assignment.
 // The outputs are the contract that the project's Azure ML files read; their names do not change.
 //
 // The job identity is attached to the cluster and, beside the workspace's own identity, to the workspace: serverless
@@ -6,7 +7,6 @@
 param baseName string
 param location string
 param tags object
-param publicNetworkAccess string
 param storageAccountName string
 param keyVaultName string
 param containerRegistryName string
@@ -17,13 +17,22 @@ param computeVmSize string
 param computeMaxNodes int
 param peopleGroupId string
 param mlIdentityId string
+param modelRegistry bool
+param modelRegistryName string
+param modelRegistryUserIds array
+param deleteLocks bool
+param endpointSubnetId string
+param zoneGroupId string
+param packageHosts array
 
 // By id, since Microsoft renames roles. The keys are their display names, and a test holds them against each other.
 var roles = {
   acrPull: '7f951dda-4ed3-4680-a7ca-43fe172d538d'
   azureMLComputeOperator: 'e503ece1-11d0-4e8e-8e2c-7a6c3bf38815'
   azureMLDataScientist: 'f6c7c914-8db3-469d-8ca1-694a8f32e121'
+  azureMLRegistryUser: '1823dd4f-9b8c-4ab6-ab4e-7397a3684615'
   storageBlobDataContributor: 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
+  storageBlobDataReader: '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1'
   storageFileDataPrivilegedContributor: '69566ab7-960f-475b-8e7c-b3118f30c6bd'
   storageQueueDataContributor: '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
   storageTableDataContributor: '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
@@ -91,8 +100,29 @@ resource blobService 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01'
   }
 }
 
+resource blobDiagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'audit'
+  scope: blobService
+  properties: {
+    workspaceId: logAnalyticsId
+    logs: [
+      {
+        categoryGroup: 'audit'
+        enabled: true
+      }
+    ]
+  }
+}
+
 resource computeIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
   name: 'id-${baseName}-compute'
+  location: location
+  tags: tags
+}
+
+// For endpoints, which need no more than to pull an image and to read a model.
+resource servingIdentity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
+  name: 'id-${baseName}-serving'
   location: location
   tags: tags
 }
@@ -117,6 +147,11 @@ module storageRoles 'modules/storage-roles.bicep' = {
         principalId: computeIdentity.properties.principalId
         principalType: 'ServicePrincipal'
         role: roles.storageTableDataContributor
+      }
+      {
+        principalId: servingIdentity.properties.principalId
+        principalType: 'ServicePrincipal'
+        role: roles.storageBlobDataReader
       }
       {
         principalId: mlIdentityId
@@ -147,6 +182,11 @@ module registryRoles 'modules/registry-roles.bicep' = {
         principalType: 'ServicePrincipal'
         role: roles.acrPull
       }
+      {
+        principalId: servingIdentity.properties.principalId
+        principalType: 'ServicePrincipal'
+        role: roles.acrPull
+      }
     ]
   }
 }
@@ -173,8 +213,37 @@ resource workspace 'Microsoft.MachineLearningServices/workspaces@2025-06-01' = {
     containerRegistry: containerRegistry.id
     applicationInsights: applicationInsights.id
     systemDatastoresAuthMode: 'Identity'
-    publicNetworkAccess: publicNetworkAccess
+    publicNetworkAccess: 'Disabled'
     v1LegacyMode: false
+    // Azure keeps this network, and it can never be opened again. Machines in it reach Azure's own services, the endpoints
+    // that Azure makes there for storage, vault and registry, and what the outbound rules allow.
+    managedNetwork: {
+      isolationMode: 'AllowOnlyApprovedOutbound'
+      firewallSku: 'Basic'
+      outboundRules: {
+        // Parallel jobs hand out their files over a queue and note in a table what is done.
+        'pe-queue': {
+          type: 'PrivateEndpoint'
+          category: 'UserDefined'
+          destination: {
+            serviceResourceId: storageAccount.id
+            subresourceTarget: 'queue'
+            sparkEnabled: false
+          }
+        }
+        'pe-table': {
+          type: 'PrivateEndpoint'
+          category: 'UserDefined'
+          destination: {
+            serviceResourceId: storageAccount.id
+            subresourceTarget: 'table'
+            sparkEnabled: false
+          }
+        }
+      }
+    }
+    provisionNetworkNow: true
+    imageBuildCompute: 'cpu-cluster' // the registry's own builders cannot reach a private registry
   }
 }
 
@@ -212,6 +281,7 @@ resource compute 'Microsoft.MachineLearningServices/workspaces/computes@2025-06-
       vmSize: computeVmSize
       vmPriority: 'Dedicated'
       remoteLoginPortPublicAccess: 'Disabled'
+      enableNodePublicIp: false
       scaleSettings: {
         minNodeCount: 0
         maxNodeCount: computeMaxNodes
@@ -219,10 +289,13 @@ resource compute 'Microsoft.MachineLearningServices/workspaces/computes@2025-06-
       }
     }
   }
-  // A cluster keeps the rights it starts with, so it waits for them.
+  // A cluster keeps the rights it starts with, finds its workspace by a private address and lives behind the outbound
+  // rules.
   dependsOn: [
     storageRoles
     registryRoles
+    endpoints
+    packageRules
   ]
 }
 
@@ -250,6 +323,121 @@ module workspaceRoles 'modules/workspace-roles.bicep' = {
   }
 }
 
+module models 'modules/model-registry.bicep' = if (modelRegistry) {
+  name: 'model-registry'
+  params: {
+    name: modelRegistryName
+    location: location
+    tags: tags
+    logAnalyticsId: logAnalyticsId
+    deleteLock: deleteLocks
+  }
+}
+
+// CI of this environment, and of those that share its registry.
+module modelRegistryRoles 'modules/model-registry-roles.bicep' = [
+  for id in union([mlIdentityId], modelRegistryUserIds): if (modelRegistry) {
+    name: 'model-registry-roles-${id}'
+    params: {
+      modelRegistryName: modelRegistryName
+      assignments: [
+        {
+          principalId: id
+          principalType: 'ServicePrincipal'
+          role: roles.azureMLRegistryUser
+        }
+      ]
+    }
+    dependsOn: [
+      models
+    ]
+  }
+]
+
+// Who works here comes in over these; jobs have endpoints of their own in the managed network.
+module endpoints 'modules/private-endpoints.bicep' = {
+  name: 'endpoints'
+  params: {
+    baseName: baseName
+    location: location
+    tags: tags
+    subnetId: endpointSubnetId
+    zoneGroupId: zoneGroupId
+    endpoints: [
+      {
+        key: 'blob'
+        target: storageAccount.id
+        group: 'blob'
+      }
+      {
+        key: 'file'
+        target: storageAccount.id
+        group: 'file'
+      }
+      {
+        key: 'queue'
+        target: storageAccount.id
+        group: 'queue'
+      }
+      {
+        key: 'table'
+        target: storageAccount.id
+        group: 'table'
+      }
+      {
+        key: 'vault'
+        target: keyVault.id
+        group: 'vault'
+      }
+      {
+        key: 'registry'
+        target: containerRegistry.id
+        group: 'registry'
+      }
+      {
+        key: 'workspace'
+        target: workspace.id
+        group: 'amlworkspace'
+      }
+    ]
+  }
+}
+
+module modelRegistryEndpoint 'modules/private-endpoints.bicep' = if (modelRegistry) {
+  name: 'model-registry-endpoint'
+  params: {
+    baseName: baseName
+    location: location
+    tags: tags
+    subnetId: endpointSubnetId
+    zoneGroupId: zoneGroupId
+    endpoints: [
+      {
+        key: 'modelregistry'
+        target: resourceId('Microsoft.MachineLearningServices/registries', modelRegistryName)
+        group: 'amlregistry'
+      }
+    ]
+  }
+  dependsOn: [
+    models
+  ]
+}
+
+// One after the other, since a workspace takes one change of its network at a time.
+@batchSize(1)
+resource packageRules 'Microsoft.MachineLearningServices/workspaces/outboundRules@2025-06-01' = [
+  for host in packageHosts: {
+    parent: workspace
+    name: 'fqdn-${replace(host, '.', '-')}'
+    properties: {
+      type: 'FQDN'
+      category: 'UserDefined'
+      destination: host
+    }
+  }
+]
+
 output workspace_name string = workspace.name
 output resource_group_name string = resourceGroup().name
 output storage_account_name string = storageAccount.name
@@ -258,3 +446,5 @@ output container_registry_name string = containerRegistry.name
 output application_insights_name string = applicationInsights.name
 output compute_name string = compute.name
 output compute_identity_client_id string = computeIdentity.properties.clientId
+output serving_identity_client_id string = servingIdentity.properties.clientId
+output model_registry_name string = modelRegistry ? modelRegistryName : ''

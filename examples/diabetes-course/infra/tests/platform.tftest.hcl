@@ -57,19 +57,6 @@ run "storage_is_a_lake" {
   }
 }
 
-run "private_workspace" {
-  command = plan
-
-  variables {
-    public_network_access = "Disabled"
-  }
-
-  assert {
-    condition     = azurerm_databricks_workspace.main.network_security_group_rules_required == "NoAzureDatabricksRules"
-    error_message = "Azure refuses a private workspace with all rules."
-  }
-}
-
 run "outputs" {
   command = apply
 

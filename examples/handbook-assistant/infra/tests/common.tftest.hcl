@@ -131,21 +131,17 @@ run "budget" {
   }
 }
 
-run "private_storage_has_a_shut_firewall" {
+run "storage_is_as_open_as_the_network" {
   command = plan
 
-  variables {
-    public_network_access = "Disabled"
+  assert {
+    condition     = azurerm_storage_account_network_rules.main.default_action == "Allow"
+    error_message = "The firewall of storage must be what the network is: public."
   }
 
   assert {
-    condition     = azurerm_storage_account_network_rules.main.default_action == "Deny"
-    error_message = "Without public access the firewall must refuse everybody."
-  }
-
-  assert {
-    condition     = !azurerm_storage_account.main.public_network_access_enabled
-    error_message = "The endpoint must be shut."
+    condition     = azurerm_storage_account.main.public_network_access_enabled == true
+    error_message = "The endpoint of storage must be what the network is: public."
   }
 }
 
@@ -153,20 +149,18 @@ run "values_out_of_range_are_refused" {
   command = plan
 
   variables {
-    workload              = "Taxi-Fares"
-    environment           = "production"
-    public_network_access = "enabled"
-    storage_redundancy    = "LRS"
-    data_recovery_days    = 366
-    log_retention_days    = 29
-    budget_amount         = 0
-    budget_start_date     = "2026-01-02"
+    workload           = "Taxi-Fares"
+    environment        = "production"
+    storage_redundancy = "LRS"
+    data_recovery_days = 366
+    log_retention_days = 29
+    budget_amount      = 0
+    budget_start_date  = "2026-01-02"
   }
 
   expect_failures = [
     var.workload,
     var.environment,
-    var.public_network_access,
     var.storage_redundancy,
     var.data_recovery_days,
     var.log_retention_days,

@@ -94,21 +94,17 @@ run "who_answers_cannot_write" {
   }
 }
 
-run "private_models_have_a_shut_firewall" {
+run "models_are_as_open_as_the_network" {
   command = plan
 
-  variables {
-    public_network_access = "Disabled"
+  assert {
+    condition     = azurerm_cognitive_account.main.network_acls[0].default_action == "Allow"
+    error_message = "The firewall of the models must be what the network is: public."
   }
 
   assert {
-    condition     = azurerm_cognitive_account.main.network_acls[0].default_action == "Deny"
-    error_message = "Without public access the firewall must refuse everybody."
-  }
-
-  assert {
-    condition     = alltrue([for search in azurerm_search_service.main : !search.public_network_access_enabled])
-    error_message = "The endpoint must be shut."
+    condition     = alltrue([for search in azurerm_search_service.main : search.public_network_access_enabled == true])
+    error_message = "The endpoint of the index must be what the network is: public."
   }
 }
 

@@ -1,5 +1,11 @@
 # Ids as Azure writes them.
 
+mock_resource "azapi_resource" {
+  defaults = {
+    id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-test/providers/Microsoft.MachineLearningServices/registries/mlr-test"
+  }
+}
+
 mock_resource "azurerm_application_insights" {
   defaults = {
     id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-test/providers/Microsoft.Insights/components/appi-test"

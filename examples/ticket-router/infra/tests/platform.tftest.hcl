@@ -4,6 +4,10 @@ mock_provider "azurerm" {
   source = "./tests"
 }
 
+mock_provider "azapi" {
+  source = "./tests"
+}
+
 variables {
   resource_group_name = "rg-test"
   workload            = "ab"
@@ -56,7 +60,7 @@ run "longest_names" {
   }
 }
 
-run "nobody_but_the_jobs_has_rights_by_default" {
+run "nobody_but_jobs_and_endpoints_has_rights_by_default" {
   command = plan
 
   assert {
@@ -65,8 +69,10 @@ run "nobody_but_the_jobs_has_rights_by_default" {
       "compute/storage_blob_data_contributor/storage",
       "compute/storage_queue_data_contributor/storage",
       "compute/storage_table_data_contributor/storage",
+      "serving/acr_pull/registry",
+      "serving/storage_blob_data_reader/storage",
     ])
-    error_message = "Without ids of people and CI only the job identity may get roles."
+    error_message = "Without ids of people and CI only jobs and endpoints may get roles."
   }
 }
 
@@ -79,7 +85,7 @@ run "rights_of_people_and_ci" {
   }
 
   assert {
-    condition     = length(azurerm_role_assignment.rights) == 10
+    condition     = length(azurerm_role_assignment.rights) == 12
     error_message = "All rights must be given."
   }
 
@@ -125,6 +131,52 @@ run "outputs" {
     condition     = output.compute_name == "cpu-cluster" && output.resource_group_name == "rg-test"
     error_message = "The outputs must name what was made."
   }
+
+  assert {
+    condition     = output.model_registry_name == ""
+    error_message = "Without a model registry its name must be empty."
+  }
+}
+
+run "model_registry" {
+  command = plan
+
+  variables {
+    delete_locks            = true
+    model_registry          = true
+    ml_identity_id          = "33333333-3333-3333-3333-333333333333"
+    model_registry_user_ids = ["44444444-4444-4444-4444-444444444444"]
+  }
+
+  assert {
+    condition     = can(regex("^mlr-ab-[0-9a-f]{5}$", azapi_resource.model_registry[0].name))
+    error_message = "The model registry must be named mlr-<workload>-<hash>."
+  }
+
+  assert {
+    condition = toset(keys(azurerm_role_assignment.model_registry)) == toset([
+      "33333333-3333-3333-3333-333333333333", "44444444-4444-4444-4444-444444444444",
+    ])
+    error_message = "CI of this environment and of those that were named must use the model registry."
+  }
+
+  assert {
+    condition     = azurerm_management_lock.model_registry[0].lock_level == "CanNotDelete"
+    error_message = "The model registry must be locked."
+  }
+}
+
+run "no_right_on_a_model_registry_that_is_not_there" {
+  command = plan
+
+  variables {
+    ml_identity_id = "33333333-3333-3333-3333-333333333333"
+  }
+
+  assert {
+    condition     = length(azurerm_role_assignment.model_registry) == 0
+    error_message = "Without a model registry there is nothing to give rights on."
+  }
 }
 
 run "values_out_of_range_are_refused" {
@@ -132,9 +184,18 @@ run "values_out_of_range_are_refused" {
 
   variables {
     vault_recovery_days = 91
-    registry_sku        = "basic"
     compute_max_nodes   = 0
   }
 
-  expect_failures = [var.vault_recovery_days, var.registry_sku, var.compute_max_nodes]
+  expect_failures = [var.vault_recovery_days, var.compute_max_nodes]
+}
+
+run "unknown_tier_of_the_registry_is_refused" {
+  command = plan
+
+  variables {
+    registry_sku = "basic"
+  }
+
+  expect_failures = [var.registry_sku]
 }

@@ -1,4 +1,4 @@
-// Where logs go. Log Analytics takes Entra tokens only, never its own keys.
+// Where logs go. Log Analytics takes Entra tokens only, never its own keys, and notes who asked it what.
 param name string
 param location string
 param tags object
@@ -17,6 +17,20 @@ resource logAnalytics 'Microsoft.OperationalInsights/workspaces@2025-02-01' = {
       disableLocalAuth: true
       enableLogAccessUsingOnlyResourcePermissions: true
     }
+  }
+}
+
+resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'audit'
+  scope: logAnalytics
+  properties: {
+    workspaceId: logAnalytics.id
+    logs: [
+      {
+        categoryGroup: 'audit'
+        enabled: true
+      }
+    ]
   }
 }
 

@@ -2,8 +2,7 @@
 param name string
 param location string
 param tags object
-param sku string
-param publicNetworkAccess string
+param logAnalyticsId string
 param deleteLock bool
 
 resource registry 'Microsoft.ContainerRegistry/registries@2025-04-01' = {
@@ -11,13 +10,27 @@ resource registry 'Microsoft.ContainerRegistry/registries@2025-04-01' = {
   location: location
   tags: tags
   sku: {
-    name: sku
+    name: 'Premium'
   }
   properties: {
     adminUserEnabled: false
     anonymousPullEnabled: false
-    publicNetworkAccess: publicNetworkAccess
+    publicNetworkAccess: 'Disabled'
     networkRuleBypassOptions: 'AzureServices'
+  }
+}
+
+resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'all'
+  scope: registry
+  properties: {
+    workspaceId: logAnalyticsId
+    logs: [
+      {
+        categoryGroup: 'allLogs'
+        enabled: true
+      }
+    ]
   }
 }
 

@@ -6,7 +6,6 @@ param tags object
 param redundancy string
 @description('True makes a data lake, with directories that have rights of their own. Fixed once the account exists.')
 param hierarchical bool
-param publicNetworkAccess string
 param deleteLock bool
 
 resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
@@ -27,12 +26,11 @@ resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
     isLocalUserEnabled: false
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
-    publicNetworkAccess: publicNetworkAccess
+    publicNetworkAccess: 'Disabled'
     networkAcls: {
       bypass: 'AzureServices'
-      // Nodes of serverless compute have no fixed address and are not a trusted service, so an open endpoint that
-      // admits identities only is what lets jobs read their data without a private network.
-      defaultAction: publicNetworkAccess == 'Enabled' ? 'Allow' : 'Deny'
+      // Who comes in over a private endpoint passes no firewall; Azure's trusted services pass it by their identity.
+      defaultAction: 'Deny'
     }
   }
 }

@@ -4,7 +4,6 @@ param name string
 param location string
 param tags object
 param recoveryDays int
-param publicNetworkAccess string
 param logAnalyticsId string
 param deleteLock bool
 
@@ -23,7 +22,7 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
     // Cannot be turned off again, and Azure refuses a vault that is created with `false`.
     enablePurgeProtection: true
     softDeleteRetentionInDays: recoveryDays
-    publicNetworkAccess: publicNetworkAccess
+    publicNetworkAccess: 'Disabled'
     networkAcls: {
       bypass: 'AzureServices'
       defaultAction: 'Deny'
