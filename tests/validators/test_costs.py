@@ -50,13 +50,16 @@ def search_units(project: Path, environment: str) -> int:
     return 0 if search["sku"] == "none" else int(search["replicas"]) * int(search["partitions"])
 
 
+def local_tables(project: Path, *names: str) -> set[str]:
+    """The keys of Terraform's tables of these names, of those that there are."""
+    given = [block for _, block in terraform_files.blocks(project, "locals")]
+    return {key for block in given for name in names for key in block.get(name, {})}
+
+
 def endpoint_keys(project: Path, language: str) -> set[str]:
     """The private endpoints that a project can have."""
     if language == "terraform":
-        tables = [
-            block[name] for _, block in terraform_files.blocks(project, "locals") for name in ENDPOINTS if name in block
-        ]
-        return {key for table in tables for key in table}
+        return local_tables(project, *ENDPOINTS)
     return {endpoint.key for endpoint in bicep_project.endpoints(project)}
 
 
@@ -71,10 +74,8 @@ def managed_endpoints(project: Path, answers: Answers) -> int:
     if answers["iac"] == "bicep":
         text = "\n".join(path.read_text("utf-8") for path in bicep_project.bicep_files(project))
         return len(re.findall(r"type: 'PrivateEndpoint'", text))
-    text = infra_text(project)
-    storage = re.search(r'for_each\s*=\s*toset\(\["queue", "table"\]\)', text)
-    reached = re.search(r"\n  reached = merge\((.*?)\n  \)", text, re.DOTALL)
-    return (2 if storage else 0) + len(re.findall(r"group = ", reached[1] if reached else ""))
+    storage = re.search(r'for_each\s*=\s*toset\(\["queue", "table"\]\)', infra_text(project))
+    return (2 if storage else 0) + len(local_tables(project, "reachable"))
 
 
 def counted(project: Path, answers: Answers, environment: str) -> dict[str, int]:
