@@ -21,6 +21,7 @@ from functools import cache
 from pathlib import Path
 
 import filelock
+import hypothesis
 import pytest
 import yaml
 from copier import run_copy
@@ -29,6 +30,10 @@ from jinja2.sandbox import SandboxedEnvironment
 from jinja2_ansible_filters import AnsibleCoreFiltersExtension
 from plumbum import local
 from xdist.scheduler import LoadScopeScheduling
+
+# How long an example takes says how busy the machine is, and nothing about the code.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 ROOT = Path(__file__).resolve().parents[1]
 ANSWERS_FILE = ".copier-answers.yml"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pandas as pd
 import pytest
 import sources
@@ -21,6 +22,9 @@ from matplotlib.figure import Figure
 
 from handbook_assistant import NAME, charts, cli
 
+# How long an example takes says how busy the machine is, and nothing about the code.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 # So that a case that fails shows the values, as a test does.
 pytest.register_assert_rewrite("index_cases", "registry_cases")
 ROOT = Path(__file__).parents[1]
