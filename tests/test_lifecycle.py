@@ -72,7 +72,10 @@ def name_of(answers: Answers) -> str:
 
 
 def checked_variants() -> dict[str, Answers]:
-    """The first variant of each type, task and platform that is not lived in full: no other choice changes a line of Python."""
+    """The first variant of each type, task and platform that is not lived in full.
+
+    No other choice changes a line of Python, but for a few in tasks/ of which those lived in full hold them all.
+    """
 
     def python(answers: Answers) -> tuple[str, ...]:
         return tuple(answers.get(axis, "") for axis in ("project_type", "task", "platform"))
