@@ -21,7 +21,7 @@ import pytest
 import yaml
 from conftest import IDENTITY, Matrix, commit_all, offered, questionnaire, recorded, render, tree
 from copier import run_update
-from hypothesis import HealthCheck, Phase, assume, example, given, settings
+from hypothesis import Phase, assume, example, given, settings
 from hypothesis import strategies as st
 from jinja2.sandbox import SandboxedEnvironment
 from markdown_it import MarkdownIt
@@ -503,12 +503,7 @@ def test_odd_text_reaches_no_other_file(template: Path, tmp_path: Path, line: st
 @given(
     st.text(st.characters(exclude_categories=["C", "Zl", "Zp", "Zs"], include_characters=" "), min_size=1, max_size=200)
 )
-@settings(
-    max_examples=40,
-    deadline=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow],
-)
+@settings(max_examples=40, phases=[Phase.explicit, Phase.generate])
 def test_any_visible_line_is_data(
     macros: SandboxedEnvironment, printing: Path, tmp_path_factory: pytest.TempPathFactory, line: str
 ) -> None:

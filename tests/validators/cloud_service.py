@@ -229,7 +229,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text)
 
-    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = handle_any  # noqa: N815
+    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = handle_any  # noqa: N815 - the names that the library gives them
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

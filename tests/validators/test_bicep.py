@@ -941,7 +941,7 @@ def test_names_are_valid(project: Path, platform: str, workload_of: Callable[[st
     """Every project name in every region and environment makes names that Azure accepts, none of them twice."""
     templates = named(project, platform)
 
-    @settings(deadline=None, max_examples=200)
+    @settings(max_examples=200)
     @example(name="ab", region="uksouth")
     @example(name="a-b-c-d-e-f-g-h-i-j", region="germanywestcentral")
     @example(name="abcdefghijklmnopqrst", region="southafricanorth")

@@ -115,7 +115,9 @@ def github_matrix(job: Mapping[str, Any], **names: Any) -> list[str]:
     """The environments that a job runs for, or one nothing."""
     given = job.get("strategy", {}).get("matrix", {}).get("environment", [""])
     if isinstance(given, str):
-        given = github_value(WORKFLOW_EXPRESSION.fullmatch(given)[1], **names)  # type: ignore[index]
+        expression = WORKFLOW_EXPRESSION.fullmatch(given)
+        assert expression, given
+        given = github_value(expression[1], **names)
     return list(given)
 
 
